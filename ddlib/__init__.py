@@ -1,0 +1,37 @@
+"""Dataset distillation: the methods, and what distilled data hold."""
+
+from ddlib.analysis.evaluation import Evaluation, evaluate
+from ddlib.data import ImageData, load, load_folder
+from ddlib.distillation import DivergenceError, distill
+from ddlib.distilled import DistilledSet
+from ddlib.estimate import Estimate, estimate
+from ddlib.memory import keep_freed_memory
+from ddlib.methods.coresets import Herding, KCenter, RandomSelection
+from ddlib.methods.distribution import DistributionMatching
+from ddlib.presets import device_for, preset, profile
+from ddlib.results import Trace, load_recorded, load_result, load_trace
+
+__all__ = [
+    "DistilledSet",
+    "DistributionMatching",
+    "DivergenceError",
+    "Estimate",
+    "Evaluation",
+    "Herding",
+    "ImageData",
+    "KCenter",
+    "RandomSelection",
+    "Trace",
+    "device_for",
+    "distill",
+    "estimate",
+    "evaluate",
+    "keep_freed_memory",
+    "load",
+    "load_folder",
+    "load_recorded",
+    "load_result",
+    "load_trace",
+    "preset",
+    "profile",
+]

@@ -1,0 +1,1 @@
+"""The study questions, one file each; functions return numbers, never figures."""

@@ -1,0 +1,91 @@
+"""The claims ledger: what papers and this book claim, and what our recorded runs say about it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+from ddlib.results import RECORDED, Result, load_result, recorded
+
+VERDICTS = ("reproduced", "weaker", "not reached", "contradicted", "not tried")
+WEAKER = 5.0  # points below a published level that still count as the same effect, but weaker
+NOISE = 2.0  # standard errors within which two means are not told apart
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the ledger, recomputed from the recorded results each time it is read."""
+
+    id: str
+    chapter: str
+    claim: str
+    published: str
+    ours: str
+    scale: str
+    differences: str
+    source: str
+    verdict: str
+
+
+def ledger(chapter: str | None = None, folder: Path = RECORDED) -> list[Row]:
+    """All claims, or those of one chapter, each with the verdict of the recorded results."""
+    content = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    claims = [c for c in content["claims"] if chapter in (None, c["chapter"])]
+    names = set(recorded("results", folder))
+    rules = {"level": _level, "order": _order}
+    return [rules[c["kind"]](c, content["sources"][c["source"]], names, folder) for c in claims]
+
+
+def judge_level(result: Result, published: float, tolerance: float) -> str:
+    """Reproduced: our mean is at least the published level, or below it by `tolerance` at most."""
+    short = published - result.mean
+    if short <= tolerance:
+        return "reproduced"
+    return "weaker" if short <= WEAKER else "not reached"
+
+
+def judge_order(better: Result, worse: Result) -> str:
+    """Reproduced: the means differ as claimed by more than two standard errors.
+
+    The standard error counts every network; networks trained on one set share its luck, so with
+    two sets it is a little too small.
+    """
+    error = sqrt(better.std**2 / better.n + worse.std**2 / worse.n)
+    gain = better.mean - worse.mean
+    if gain > NOISE * error:
+        return "reproduced"
+    return "contradicted" if gain < -NOISE * error else "not reached"
+
+
+def _level(claim: Mapping[str, Any], source: str, names: set[str], folder: Path) -> Row:
+    dataset, tag, ipc, protocol = claim["result"].split("-")
+    spread = "" if claim["spread"] is None else f" ± {claim['spread']}"
+    ours, verdict, scale = "not tried", "not tried", "full"
+    if claim["result"] in names:
+        result = load_result(claim["result"], folder)
+        ours, scale = _number(result), result.profile
+        verdict = judge_level(result, claim["published"], claim["tolerance"])
+    text = f"{tag}, {dataset}, {ipc.removeprefix('ipc')} per class, protocol {protocol}"
+    return Row(
+        claim["id"], claim["chapter"], text, f"{claim['published']}{spread}", ours, scale,
+        claim["differences"], source, verdict,
+    )  # fmt: skip
+
+
+def _order(claim: Mapping[str, Any], source: str, names: set[str], folder: Path) -> Row:
+    ours, verdict, scale = "not tried", "not tried", "laptop"
+    protocol = claim["better"].rsplit("-", 1)[1]
+    if {claim["better"], claim["worse"]} <= names:
+        better, worse = (load_result(claim[k], folder) for k in ("better", "worse"))
+        ours, scale = f"{_number(better)} against {_number(worse)}", better.profile
+        verdict = judge_order(better, worse)
+    return Row(
+        claim["id"], claim["chapter"], f"{claim['says']}, protocol {protocol}", "higher", ours,
+        scale, "smaller images, network and budget", source, verdict,
+    )  # fmt: skip
+
+
+def _number(result: Result) -> str:
+    return f"{result.mean:.1f} ± {result.std:.1f} (n = {result.n})"

@@ -1,0 +1,70 @@
+"""Many networks of one architecture at once, on parameters stacked along a first axis.
+
+Parameters are a `dict` from name to tensor (m, ...), one slice for each of m networks. Network i
+depends on its own seed alone, never on how many networks run beside it.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from ddlib.networks import initialize
+from ddlib.seeds import generator
+
+Parameters = dict[str, Tensor]
+
+
+def initialize_many(
+    net: nn.Module, seeds: Sequence[int], device: torch.device | str = "cpu"
+) -> Parameters:
+    """Stacked parameters of `len(seeds)` networks; the i-th depends on `seeds[i]` alone."""
+    each = [initialize(net, generator(seed, "network", device=device)) for seed in seeds]
+    return {name: torch.stack([p[name] for p in each]) for name in each[0]}
+
+
+def forward(
+    net: nn.Module, parameters: Parameters, images: Shaped[Tensor, "..."]
+) -> Float[Tensor, "m n k"]:
+    """Logits of each network: of its own images (m, n, c, h, w), or of the same (n, c, h, w).
+
+    One network runs plainly; several run as one `vmap`, which turns their convolutions into one
+    grouped convolution. Only the forward pass is mapped: derivatives are taken outside, where
+    they are exact for every layer.
+    """
+    own = 0 if images.ndim == 5 else None
+    if len(next(iter(parameters.values()))) == 1:
+        single = {k: p[0] for k, p in parameters.items()}
+        return functional_call(net, single, (images[0] if own == 0 else images,))[None]
+    call: Callable[[Parameters, Tensor], Tensor] = lambda p, x: functional_call(net, p, (x,))  # noqa: E731
+    return vmap(call, in_dims=(0, own), randomness="different")(parameters, images)
+
+
+def activation_bytes(net: nn.Module, shape: tuple[int, int, int]) -> int:
+    """Bytes that one image of `shape` leaves in the layers of `net`, as float32."""
+    sizes: list[int] = []
+    layers = [layer for layer in net.modules() if not list(layer.children())]
+    hooks = [layer.register_forward_hook(lambda *a: sizes.append(a[2].numel())) for layer in layers]
+    with torch.device("meta"):
+        meta = {k: torch.empty(p.shape) for k, p in net.named_parameters()}
+        functional_call(net, meta, (torch.empty(1, *shape),))
+    for hook in hooks:
+        hook.remove()
+    return 4 * sum(sizes)
+
+
+def side_by_side(
+    net: nn.Module, batch: int, shape: tuple[int, int, int], device: torch.device
+) -> int:
+    """How many networks to train in one `vmap` on batches of `batch` images.
+
+    A CPU gains nothing from grouped convolutions (measured, see the run-times page), so there
+    networks run one after the other. A GPU takes as many as half its free memory holds, counting
+    the activations twice: once kept for the backward pass, once as gradients.
+    """
+    if device.type == "cpu":
+        return 1
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, free // 2 // (2 * batch * activation_bytes(net, shape)))

@@ -1,0 +1,1 @@
+"""The method families, one file each."""

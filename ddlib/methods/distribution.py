@@ -1,0 +1,94 @@
+"""Distribution matching (Zhao & Bilen, WACV 2023): the same mean features in random networks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ddlib import augment
+from ddlib.data import ImageData, sample_per_class
+from ddlib.distillation import Objective
+from ddlib.ensemble import activation_bytes
+from ddlib.methods.coresets import chosen
+from ddlib.networks import build, fresh
+from ddlib.seeds import generator
+
+CPU_CHUNK_BYTES = 2**25  # activations of one forward pass; more leaves the cache, and then malloc
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistributionMatching:
+    """Settings of distribution matching; the defaults suit 8x8 digits on two CPU cores."""
+
+    tag: ClassVar[str] = "dm"
+    ipc: int
+    steps: int = 200  # each with a network of its own
+    batch_real: int = 64  # real images per class and step
+    lr: float = 1.0  # of the synthetic pixels, in standardized units
+    momentum: float = 0.5
+    augment: bool = True
+    init: Literal["real", "noise"] = "real"
+    network: str = "convnet"
+
+    def initialize(self, real: ImageData, seed: int) -> tuple[Tensor, Tensor]:
+        draws = generator(seed, "initialize", device=real.device)
+        images, labels = chosen(real, sample_per_class(real, self.ipc, draws))
+        if self.init == "noise":
+            images = torch.randn(images.shape, generator=draws, device=real.device)
+        return images, labels
+
+    def optimizer(self, images: Tensor) -> torch.optim.Optimizer:
+        return torch.optim.SGD([images], self.lr, self.momentum)
+
+    def objective(self, real: ImageData, seed: int) -> Objective:
+        kinds, chunk = augment.kinds_for(real), self._chunk(real)
+
+        def loss(images: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
+            net = fresh(self.network, real, draws)
+            rows = sample_per_class(real, self.batch_real, draws)
+            batch, synthetic = real.train_images[rows], images.unflatten(0, (-1, self.ipc))
+            if self.augment:
+                draw = augment.sample(len(rows), 1, draws, kinds)
+                batch, synthetic = (
+                    augment.apply(x.flatten(0, 1), draw).view_as(x) for x in (batch, synthetic)
+                )
+            return mean_feature_distance(net.embed, batch, synthetic, chunk)
+
+        return loss
+
+    def _chunk(self, real: ImageData) -> int | None:
+        """Real images in one forward pass: what stays in a CPU's cache; all of them on a GPU."""
+        if real.device.type != "cpu":
+            return None
+        net = build(self.network, real.shape, len(real.classes))
+        return max(1, CPU_CHUNK_BYTES // activation_bytes(net, real.shape))
+
+
+def mean_feature_distance(
+    embed: Callable[[Tensor], Tensor],
+    real: Float[Tensor, "k b c h w"],
+    synthetic: Float[Tensor, "k ipc c h w"],
+    chunk: int | None = None,
+) -> Float[Tensor, ""]:
+    """The loss of distribution matching, summed over classes c, for one network phi::
+
+        L = sum_c || 1/|B_c| sum_{x in B_c} phi(x) - 1/|S_c| sum_{s in S_c} phi(s) ||^2
+
+    B_c are real and S_c synthetic images of class c, under one augmentation. The real side, which
+    needs no gradient, runs `chunk` images at a time.
+    """
+    with torch.no_grad():
+        target = mean_features(embed, real, chunk)
+    return (target - mean_features(embed, synthetic)).square().sum()
+
+
+def mean_features(
+    embed: Callable[[Tensor], Tensor], images: Float[Tensor, "k b c h w"], chunk: int | None = None
+) -> Float[Tensor, "k d"]:
+    """Mean feature vector of each class, in one pass or `chunk` images at a time."""
+    flat = images.flatten(0, 1)
+    features = torch.cat([embed(part) for part in flat.split(chunk or len(flat))])
+    return features.unflatten(0, images.shape[:2]).mean(1)

@@ -1,0 +1,114 @@
+"""The ConvNet family of the field, by name, with initialization from an explicit generator."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ddlib.data import ImageData
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    # The field's "instance norm" is GroupNorm with one group per channel. It stays so here:
+    # InstanceNorm2d(affine=True) under vmap returns wrong second derivatives without a word.
+    "instance": lambda width: nn.GroupNorm(width, width),
+    "layer": lambda width: nn.GroupNorm(1, width),
+    "group": lambda width: nn.GroupNorm(min(8, width), width),
+    "none": lambda width: nn.Identity(),
+}
+
+
+class ConvNet(nn.Module):
+    """`depth` blocks of [conv 3x3, norm, ReLU, 2x2 average pool], then one linear layer.
+
+    `embed` maps images (n, c, h, w) to features (n, d); `head` maps features to logits (n, k).
+    With width 128, depth 3 and 32x32 images: d = 2048 and 320,010 parameters for ten classes.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        classes: int,
+        *,
+        width: int = 128,
+        depth: int = 3,
+        norm: str = "instance",
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ):
+        super().__init__()
+        if size < 2**depth:
+            raise ValueError(f"{depth} poolings need images of at least {2**depth} pixels")
+        blocks = []
+        for i in range(depth):
+            conv = nn.Conv2d(width if i else channels, width, 3, padding=1)
+            blocks += [conv, NORMS[norm](width), activation(), nn.AvgPool2d(2)]
+        self.embed = nn.Sequential(*blocks, nn.Flatten())
+        self.head = nn.Linear(width * (size // 2**depth) ** 2, classes)
+        self.width = width
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        return self.head(self.embed(images))
+
+
+def _convnet(norm: str) -> Callable[[int, int, int], nn.Module]:
+    """The ConvNet that suits the image size: digits, 16x16 images, or the published network."""
+
+    def build(channels: int, size: int, classes: int) -> nn.Module:
+        width, depth = (32, 2) if size < 16 else (64, 3) if size < 32 else (128, 3)
+        return ConvNet(channels, size, classes, width=width, depth=depth, norm=norm)
+
+    return build
+
+
+NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "convnet": _convnet("instance"),
+    "convnet-layer": _convnet("layer"),
+    "convnet-group": _convnet("group"),
+    "convnet-none": _convnet("none"),
+}
+
+
+def build(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The network called `name` for images of `shape` (c, h, w); its weights hold no numbers yet.
+
+    Numbers come from `initialize`, so that no weight is ever drawn from global randomness.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"unknown network {name!r}; choose one of: {', '.join(NETWORKS)}")
+    channels, height, width = shape
+    if height != width:
+        raise ValueError(f"networks take square images; these are {height}x{width}")
+    with torch.device("meta"):
+        return NETWORKS[name](channels, height, classes)
+
+
+def initialize(net: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+    """PyTorch's default initialization, drawn from `generator` on its device.
+
+    Weights and biases of convolutions and linear layers are uniform in +-1/sqrt(fan_in); norm
+    layers start as the identity (weight 1, bias 0).
+    """
+    parameters = {}
+    for prefix, layer in net.named_modules():
+        own = dict(layer.named_parameters(prefix, recurse=False))
+        if not own:
+            continue
+        if layer.weight.ndim < 2:
+            fill = {"weight": torch.ones, "bias": torch.zeros}
+            parameters |= {
+                k: fill[k.split(".")[-1]](v.shape, device=generator.device) for k, v in own.items()
+            }
+            continue
+        bound = layer.weight[0].numel() ** -0.5
+        for key, value in own.items():
+            drawn = torch.rand(value.shape, generator=generator, device=generator.device)
+            parameters[key] = (2 * drawn - 1) * bound
+    return parameters
+
+
+def fresh(name: str, real: ImageData, generator: torch.Generator) -> nn.Module:
+    """A newly initialized network for `real`'s images, ready to call, with frozen weights."""
+    net = build(name, real.shape, len(real.classes))
+    net.load_state_dict(initialize(net, generator), assign=True)
+    return net.requires_grad_(False)

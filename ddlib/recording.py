@@ -1,0 +1,128 @@
+"""Make the recorded results: distill, ship, evaluate what was shipped, keep the passport.
+
+Everything is resumable: a distillation from its checkpoint, an evaluation network by network.
+"""
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ddlib.analysis.evaluation import Evaluation, evaluate
+from ddlib.data import ImageData
+from ddlib.distillation import distill
+from ddlib.distilled import DistilledSet
+from ddlib.files import load_json, save_json
+from ddlib.presets import preset
+from ddlib.provenance import peak_memory_mib, provenance
+from ddlib.results import RECORDED, Result, Trace, result_name, set_name
+
+SHIPPED_IPC = 10  # larger sets stay in the work folder: the package must stay light
+TRACE_IPC, TRACE_NETS = 10, 3  # the run the slider shows
+
+
+def record_cell(
+    real: ImageData,
+    tag: str,
+    ipc: int,
+    profile: str,
+    *,
+    protocols: Sequence[str],
+    sets: int,
+    nets: int,
+    work: Path,
+    note: str,
+    folder: Path = RECORDED,
+) -> None:
+    """Record one method at one ipc: its sets, its trace, one result per protocol."""
+    made = [_make_set(real, tag, ipc, profile, seed, work, folder, note) for seed in range(sets)]
+    for protocol in protocols:
+        name = result_name(real.name, tag, ipc, protocol)
+        if (folder / "results" / f"{name}.json").exists():
+            continue
+        parts = [work / f"{name}-set{i}.json" for i in range(sets)]
+        measured = [_measure(*job, real, protocol, nets) for job in zip(made, parts, strict=True)]
+        accuracies, seconds = zip(*measured, strict=True)
+        result = Result(
+            real.name,
+            tag,
+            ipc,
+            protocol,
+            profile,
+            settings=asdict(preset(tag, ipc, profile)),
+            accuracies=accuracies,
+            distill_seconds=tuple(one.meta["seconds"] for one in made),
+            passport=_passport(real, note, sets, nets, sum(seconds)),
+        )
+        print(result.save(folder), f"{result.mean:.1f} ± {result.std:.1f}", flush=True)
+
+
+def _make_set(
+    real: ImageData,
+    tag: str,
+    ipc: int,
+    profile: str,
+    seed: int,
+    work: Path,
+    folder: Path,
+    note: str,
+) -> DistilledSet:
+    """Distill or load one set, at the 16-bit precision in which it ships and is evaluated."""
+    name = set_name(real.name, tag, ipc, seed)
+    path = (folder / "sets" if ipc <= SHIPPED_IPC else work) / f"{name}.safetensors"
+    if not path.exists():
+        checkpoint = work / f"{name}.checkpoint.safetensors"
+        made = distill(real, preset(tag, ipc, profile), seed=seed, checkpoint=checkpoint)
+        made = replace(
+            made, meta={**made.meta, "peak_memory_mib": peak_memory_mib(real.device), "data": note}
+        )
+        if made.history and ipc == TRACE_IPC and seed == 0:
+            _trace(made, real, name, profile, work, note).save(folder)
+        made.save(path, half=True)
+        checkpoint.unlink(missing_ok=True)
+    return DistilledSet.load(path)
+
+
+def _trace(
+    made: DistilledSet, real: ImageData, name: str, profile: str, work: Path, note: str
+) -> Trace:
+    measured, seconds = [], made.meta["seconds"]
+    for i, shot in enumerate(made.history):
+        part = work / f"{name}-step{shot.step}.json"
+        accuracies, spent = _measure(made.at(i), part, real, "study", TRACE_NETS)
+        measured.append(Evaluation(accuracies, "study"))
+        seconds += spent
+    passport = _passport(real, note, 1, TRACE_NETS, seconds)
+    return Trace.of(made, measured, name=name, profile=profile, passport=passport)
+
+
+def _measure(
+    one: DistilledSet, part: Path, real: ImageData, protocol: str, nets: int
+) -> tuple[tuple[float, ...], float]:
+    """Accuracies and seconds; each finished network is kept in `part`, so a kill loses one."""
+    kept = load_json(part) if part.exists() else {"accuracies": [], "seconds": 0.0}
+    done, seconds = kept["accuracies"], kept["seconds"]
+    together = nets if real.device.type == "cuda" else 1
+    while len(done) < nets:
+        started = time.monotonic()
+        more = min(together, nets - len(done))
+        done += evaluate(one, real, protocol, more, seed=len(done)).accuracies
+        seconds += time.monotonic() - started
+        save_json(part, {"accuracies": done, "seconds": seconds})
+    return tuple(done), seconds
+
+
+def _passport(real: ImageData, note: str, sets: int, nets: int, seconds: float) -> dict[str, Any]:
+    return {
+        "command": "python -m ddlib " + shlex.join(sys.argv[1:]),
+        "seeds": {"sets": list(range(sets)), "networks": list(range(nets))},
+        **provenance(real.device),
+        "date": datetime.now(UTC).date().isoformat(),
+        "seconds": round(seconds, 1),
+        "peak_memory_mib": peak_memory_mib(real.device),
+        "data": note,
+    }

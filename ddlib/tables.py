@@ -1,0 +1,142 @@
+"""The tables and lines of text that the book computes from records."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from IPython.display import Markdown
+
+from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.claims import ledger
+from ddlib.files import load_json
+from ddlib.presets import DATASETS, METHODS
+from ddlib.results import RECORDED, Result, Trace, recorded, result_name
+from ddlib.show import LOOKS, SCALES
+
+
+def passport(record: Result | Trace) -> Markdown:
+    """How a recorded result was made, in one line under its figure."""
+    p = record.passport
+    command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
+    sets, networks = (len(p["seeds"][k]) for k in ("sets", "networks"))
+    facts = [
+        SCALES[record.profile],
+        f"`{command}`",
+        f"sets: {sets}, networks for each: {networks}",
+        f"commit {p['commit']}",
+        f"{p['device']}, torch {p['versions']['torch']}",
+        f"{p['seconds']:.0f} s, {p['peak_memory_mib']} MiB at most",
+        p["date"],
+        p["data"],
+    ]
+    return Markdown("*Recorded:* " + " · ".join(facts))
+
+
+def claims(chapter: str | None = None) -> Markdown:
+    """The ledger of one chapter, or of the whole book, one table for each scale."""
+    rows = ledger(chapter)
+    tables = []
+    for scale in dict.fromkeys(r.scale for r in rows):
+        lines = [
+            f"| {r.claim} | {r.published} | {r.ours} | **{r.verdict}** |"
+            for r in rows
+            if r.scale == scale
+        ]
+        title = SCALES[scale][0].upper() + SCALES[scale][1:]
+        head = f"*{title}*\n\n| claim | published | ours | verdict |\n"
+        tables.append(head + "|---|---|---|---|\n" + "\n".join(lines))
+    return Markdown("\n\n".join(tables))
+
+
+def sources() -> Markdown:
+    """Where each published number was read, and what our run does differently."""
+    rows = [f"| {r.claim} | {r.source} | {r.differences} |" for r in ledger()]
+    return Markdown("| claim | source | our run |\n|---|---|---|\n" + "\n".join(rows))
+
+
+def records(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
+    """Which results are recorded at which scale, and which are open."""
+    names = set(recorded())
+    columns = [(p, protocol) for p in profiles for protocol in PROTOCOLS]
+    head = "| method | ipc | " + " | ".join(f"{p}, {protocol}" for p, protocol in columns) + " |"
+    lines = [head, "|---" * (2 + len(columns)) + "|"]
+    for tag in METHODS:
+        for ipc in (1, 10, 50):
+            mine = [result_name(DATASETS[p], tag, ipc, protocol) for p, protocol in columns]
+            cells = ["recorded" if name in names else "*open*" for name in mine]
+            lines.append(f"| {LOOKS[tag].label} | {ipc} | " + " | ".join(cells) + " |")
+    return Markdown("\n".join(lines))
+
+
+def notebook_times() -> Markdown:
+    """Measured seconds of every notebook, by device."""
+    lines = ["| notebook | seconds | device | date |", "|---|---|---|---|"]
+    for path in sorted((RECORDED / "benchmarks").glob("notebooks-*.json")):
+        made = load_json(path)
+        lines += [
+            f"| {name} | {seconds:.0f} | {made['device']} | {made['date']} |"
+            for name, seconds in made["seconds"].items()
+        ]
+    return Markdown("\n".join(lines))
+
+
+def benchmarks(folder: Path = RECORDED) -> Markdown:
+    """Our code beside a straightforward implementation, by device; a ratio above 1 is our gain."""
+    parts = []
+    for device in ("cpu", "cuda"):
+        path = folder / "benchmarks" / f"{device}.json"
+        parts.append(
+            _measured(load_json(path)) if path.exists() else f"**{device}**: not measured yet"
+        )
+    return Markdown("\n\n".join(parts))
+
+
+def _measured(made: Mapping[str, Any]) -> str:
+    """One device's benchmarks as two tables: comparisons, and what a reader waits for."""
+    about = (made["device"], f"torch {made['versions']['torch']}", made["date"], made["clock"])
+    lines = [
+        "**" + ", ".join(about) + "**: median (smallest to largest)\n",
+        "| work | straightforward | ours | ratio | asked for | peak memory, MiB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in made["comparisons"].values():
+        plain, ours = row["plain"], row["ours"]
+        lines.append(
+            f"| {row['what']} | {_spread(plain['seconds'])} | {_spread(ours['seconds'])} | "
+            f"**{row['ratio']['median']:.2f}** ({row['ratio']['min']:.2f} to "
+            f"{row['ratio']['max']:.2f}), n = {row['ratio']['n']} | {row['target'] or '–'} | "
+            f"{plain['peak_mib']:.0f} / {ours['peak_mib']:.0f} |"
+        )
+    lines += ["\n| work | seconds | peak memory, MiB |", "|---|---|---|"]
+    for row in made["alone"].values():
+        lines.append(f"| {row['what']} | {_spread(row['seconds'])} | {row['peak_mib']:.0f} |")
+    lines += [f"| import {name} | {_spread(found)} | – |" for name, found in made["import"].items()]
+    return "\n".join(lines)
+
+
+def _spread(found: Mapping[str, float]) -> str:
+    return f"{found['median']:.2f} ({found['min']:.2f} to {found['max']:.2f})"
+
+
+def colab(folder: Path = RECORDED) -> Markdown:
+    """The last run of every notebook with the versions that Colab publishes."""
+    path = folder / "benchmarks" / "colab.json"
+    if not path.exists():
+        return Markdown("Not run yet: `make colab-check` does it.")
+    made = load_json(path)
+    shown = ("torch", "numpy", "matplotlib", "ipython", "ipywidgets", "python")
+    found = ", ".join(f"{name} {made['versions'][name]}" for name in shown)
+    about = f"**{made['date']}**, versions of {made['published']} ({found}), {made['device']}\n"
+    outcomes = {
+        "packages that installing ddlib moved": _named(made["moved"]),
+        "packages that it added": _named(made["added"]),
+        **{what: "passed" if passed else "**failed**" for what, passed in made["checks"].items()},
+        **{n: "**failed**" if s is None else f"{s:.0f} s" for n, s in made["seconds"].items()},
+    }
+    lines = ["| what | outcome |", "|---|---|", *(f"| {k} | {v} |" for k, v in outcomes.items())]
+    return Markdown("\n".join([about, *lines]))
+
+
+def _named(packages: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in packages.items()) or "none"

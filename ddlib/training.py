@@ -1,0 +1,140 @@
+"""Train many networks on one set of images, each with its own seed and, on request, subset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ddlib import augment
+from ddlib.ensemble import Parameters, forward, initialize_many, side_by_side
+from ddlib.seeds import generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train: SGD with momentum, full-batch or in shuffled mini-batches."""
+
+    epochs: int
+    batch: int | None = None  # None: every step sees all images
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    drop_after: int | None = None  # after this many epochs lr is divided by ten, momentum cleared
+    augment: tuple[str, ...] = ()  # kinds of change; one kind a step, its numbers drawn per image
+
+
+def train(
+    net: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"] | Float[Tensor, "n k"],
+    recipe: Recipe,
+    seeds: Sequence[int],
+    *,
+    weights: Float[Tensor, "m n"] | None = None,
+    together: int | None = None,
+) -> Parameters:
+    """Train one network for each seed and return their stacked parameters.
+
+    Each network minimizes the cross-entropy averaged over its images; `weights[i, j]` is how much
+    image j counts for network i (0 leaves it out). Networks run `together` at a time, by default
+    as many as the device has memory for; their results do not depend on it.
+    """
+    batch = min(recipe.batch or len(images), len(images))
+    together = together or side_by_side(net, batch, tuple(images.shape[1:]), images.device)
+    chunks = []
+    for start in range(0, len(seeds), together):
+        own = None if weights is None else weights[start : start + together]
+        chunks.append(_train(net, images, labels, recipe, seeds[start : start + together], own))
+    return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _train(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    weights: Tensor | None,
+) -> Parameters:
+    parameters = initialize_many(net, seeds, images.device)
+    for parameter in parameters.values():
+        parameter.requires_grad_()
+    for epoch in range(recipe.epochs):
+        if epoch in (0, recipe.drop_after):
+            rate = recipe.lr if epoch == 0 else recipe.lr / 10
+            optimizer = torch.optim.SGD(
+                parameters.values(), rate, recipe.momentum, weight_decay=recipe.weight_decay
+            )
+        draws = [generator(seed, "epoch", epoch, device=images.device) for seed in seeds]
+        for rows in _batches(len(images), recipe.batch, draws):
+            x, y = _pick(images, labels, rows, recipe, draws)
+            logits = forward(net, parameters, x)
+            own = None if weights is None or rows is None else weights.gather(1, rows)
+            loss = _cross_entropy(logits, y, weights if rows is None else own).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return {name: p.detach() for name, p in parameters.items()}
+
+
+def _batches(
+    n: int, batch: int | None, draws: Sequence[torch.Generator]
+) -> Sequence[Tensor | None]:
+    """Shuffled rows (m, b) of each mini-batch, a different order for each network."""
+    if batch is None:
+        return [None]
+    orders = [torch.randperm(n, generator=g, device=g.device) for g in draws]
+    return torch.stack(orders).split(batch, dim=1)
+
+
+def _pick(
+    images: Tensor,
+    labels: Tensor,
+    rows: Tensor | None,
+    recipe: Recipe,
+    draws: Sequence[torch.Generator],
+) -> tuple[Tensor, Tensor]:
+    """The images and labels of one step: shared by all networks, or (m, b, ...) their own."""
+    x, y = (images, labels) if rows is None else (images[rows], labels[rows])
+    if not recipe.augment:
+        return x, y
+    if rows is None:
+        x, y = (t.expand(len(draws), *t.shape) for t in (x, y))
+    each = [augment.sample(1, x.shape[1], g, recipe.augment) for g in draws]
+    draw = augment.Draw(sum((d.kinds for d in each), ()), torch.cat([d.numbers for d in each]))
+    return augment.apply(x.flatten(0, 1), draw).view_as(x), y
+
+
+def _cross_entropy(
+    logits: Float[Tensor, "m n k"], labels: Tensor, weights: Tensor | None
+) -> Float[Tensor, " m"]:
+    """Weighted mean cross-entropy of each network; labels are classes or soft distributions."""
+    m, n, k = logits.shape
+    soft = labels.is_floating_point()
+    own = labels.ndim == (3 if soft else 2)
+    labels = labels if own else labels.expand(m, *labels.shape)
+    flat = labels.reshape(m * n, k) if soft else labels.reshape(m * n)
+    losses = F.cross_entropy(logits.flatten(0, 1), flat, reduction="none").view(m, n)
+    if weights is None:
+        return losses.mean(1)
+    return (weights * losses).sum(1) / weights.sum(1).clamp_min(1e-12)
+
+
+@torch.no_grad()
+def accuracy(
+    net: nn.Module,
+    parameters: Parameters,
+    images: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    batch: int = 500,
+) -> Float[Tensor, " m"]:
+    """Share of `images` that each network classifies as labeled, in percent."""
+    right = torch.zeros(len(next(iter(parameters.values()))), device=images.device)
+    for one in range(len(right)):
+        own = {name: p[one : one + 1] for name, p in parameters.items()}
+        for x, y in zip(images.split(batch), labels.split(batch), strict=True):
+            right[one] += (forward(net, own, x)[0].argmax(1) == y).sum()
+    return 100 * right / len(images)

@@ -1,0 +1,210 @@
+"""What is measured. `python tests/benchmarks/cases.py CASE DEVICE` runs one case in this process.
+
+It prints one line of JSON: seconds and peak memory. On a CPU the seconds are CPU-seconds of one
+thread, which other work on the machine disturbs little; on a GPU they are seconds on the clock,
+and the sizes are the published ones. The GPU sizes are written but have not been run yet.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import plain
+import torch
+from torch import Tensor
+
+import ddlib
+from ddlib.data import ImageData
+from ddlib.distilled import DistilledSet
+from ddlib.networks import build
+from ddlib.provenance import peak_memory_mib
+from ddlib.seeds import generator
+from ddlib.training import Recipe, accuracy, train
+
+Work = Callable[[], None]
+NETS = range(20)  # seeds of the evaluated networks
+
+
+def random_data(shape: tuple[int, int, int], device: str, train: int, test: int) -> ImageData:
+    """Random images under CIFAR-10's name: the work is the same as with photographs."""
+    draws = generator("benchmark", device=device)
+    images = torch.randn(train + test, *shape, generator=draws, device=device)
+    labels = torch.arange(train + test, device=device) % 10
+    return ImageData(
+        "cifar10", images[:train], labels[:train], images[train:], labels[train:],
+        tuple("abcdefghij"), (0.5,) * 3, (0.25,) * 3,
+    )  # fmt: skip
+
+
+def step_count(device: str) -> int:
+    """Steps of distribution matching in one measurement; a GPU's are too short to time alone."""
+    return 1 if device == "cpu" else 200
+
+
+def dm_plain(device: str) -> Work:
+    """Distribution matching at its published size, one class after the other."""
+    real = random_data((3, 32, 32), device, 5000, 10)
+    by_class = [real.train_images[real.train_labels == c] for c in range(10)]
+    synthetic = torch.randn(100, 3, 32, 32, device=device, requires_grad=True)
+    optimizer = torch.optim.SGD([synthetic], 1.0, 0.5)
+    draws = generator("plain", device=device)
+
+    def step() -> None:
+        net = plain.PlainConvNet(real.shape, 10, width=128, depth=3).to(device)
+        plain.distribution_matching_step(net, by_class, synthetic, optimizer, draws)
+
+    step()
+    return lambda: [step() for _ in range(step_count(device))]
+
+
+def dm_ours(device: str) -> Work:
+    """The same step by ddlib."""
+    real = random_data((3, 32, 32), device, 5000, 10)
+    method = ddlib.DistributionMatching(ipc=10, batch_real=256)
+    objective = method.objective(real, 0)
+    images, labels = method.initialize(real, 0)
+    images.requires_grad_()
+    optimizer = method.optimizer(images)
+    draws = generator("ours", device=device)
+
+    def step() -> None:
+        loss = objective(images, labels, draws)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    step()
+    return lambda: [step() for _ in range(step_count(device))]
+
+
+def kept(case: Callable[[str], Work]) -> Callable[[str], Work]:
+    """The same case after `ddlib.keep_freed_memory()`."""
+
+    def setup(device: str) -> Work:
+        ddlib.keep_freed_memory()
+        return case(device)
+
+    return setup
+
+
+def digits_set(device: str) -> tuple[ImageData, DistilledSet]:
+    real = ddlib.load("digits", device)
+    return real, ddlib.distill(real, ddlib.RandomSelection(ipc=10))
+
+
+def study_ours(device: str) -> Work:
+    """Protocol "study" on 100 digits: 300 steps on all images, 20 networks."""
+    real, chosen = digits_set(device)
+    return lambda: ddlib.evaluate(chosen, real, "study", len(NETS))
+
+
+def study_plain(device: str) -> Work:
+    real, chosen = digits_set(device)
+    test = (real.test_images, real.test_labels)
+    recipe = Recipe(epochs=300)
+    return lambda: evaluate_plainly(chosen.images, chosen.labels, test, recipe, width=32, depth=2)
+
+
+def dc_recipe(device: str) -> tuple[ImageData, Recipe]:
+    """Protocol "dc": a few epochs at laptop size on a CPU, all of it at full size on a GPU."""
+    small = device == "cpu"
+    real = random_data((3, 16, 16) if small else (3, 32, 32), device, 100, 1000)
+    kinds = tuple(ddlib.augment.KINDS)
+    epochs = 10 if small else 1000
+    return real, Recipe(epochs=epochs, batch=256, weight_decay=5e-4, augment=kinds)
+
+
+def dc_ours(device: str, together: int | None = None) -> Work:
+    real, recipe = dc_recipe(device)
+
+    def work() -> None:
+        net = build("convnet", real.shape, 10)
+        images, labels = real.train_images, real.train_labels
+        trained = train(net, images, labels, recipe, NETS, together=together)
+        accuracy(net, trained, real.test_images, real.test_labels)
+
+    return work
+
+
+def dc_plain(device: str) -> Work:
+    real, recipe = dc_recipe(device)
+    test = (real.test_images, real.test_labels)
+    width = 64 if real.shape[1] < 32 else 128
+    images, labels = real.train_images, real.train_labels
+    return lambda: evaluate_plainly(images, labels, test, recipe, width=width, depth=3)
+
+
+def evaluate_plainly(
+    images: Tensor,
+    labels: Tensor,
+    test: tuple[Tensor, Tensor],
+    recipe: Recipe,
+    *,
+    width: int,
+    depth: int,
+) -> None:
+    """Networks one after the other."""
+    for seed in NETS:
+        net = plain.PlainConvNet(tuple(images.shape[1:]), 10, width, depth).to(images.device)
+        plain.train(net, images, labels, recipe, generator(seed, device=images.device))
+        plain.accuracy(net, *test)
+
+
+def distill_digits(ipc: int) -> Callable[[str], Work]:
+    """Distribution matching with its defaults, the whole of `ddlib.distill`."""
+
+    def setup(device: str) -> Work:
+        real = ddlib.load("digits", device)
+        return lambda: ddlib.distill(real, ddlib.DistributionMatching(ipc=ipc))
+
+    return setup
+
+
+def evaluate_digits(device: str) -> Work:
+    """`ddlib.evaluate` with its defaults: five networks, protocol "study"."""
+    real, chosen = digits_set(device)
+    return lambda: ddlib.evaluate(chosen, real)
+
+
+CASES: dict[str, Callable[[str], Work]] = {
+    "dm_plain": dm_plain,
+    "dm_ours": dm_ours,
+    "dm_plain_kept": kept(dm_plain),
+    "dm_ours_kept": kept(dm_ours),
+    "study_plain": study_plain,
+    "study_ours": study_ours,
+    "dc_plain": dc_plain,
+    "dc_ours": dc_ours,
+    "one_by_one": lambda device: dc_ours(device, together=1),
+    "side_by_side": lambda device: dc_ours(device, together=len(NETS)),
+    "distill_ipc1": distill_digits(1),
+    "distill_ipc10": distill_digits(10),
+    "evaluate_digits": evaluate_digits,
+}
+
+
+def main(name: str, device: str) -> None:
+    torch.manual_seed(0)
+    if device == "cpu":
+        torch.set_num_threads(1)
+        clock = time.process_time
+    else:
+        clock = synchronized_clock
+    work = CASES[name](device)
+    before = clock()
+    work()
+    seconds = clock() - before
+    if name.startswith("dm_"):
+        seconds /= step_count(device)
+    print(json.dumps({"seconds": seconds, "peak_mib": peak_memory_mib(device)}))
+
+
+def synchronized_clock() -> float:
+    """The clock once the GPU has done all that it was asked to do."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

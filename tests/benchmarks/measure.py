@@ -1,0 +1,133 @@
+"""Runs cases in processes of their own and sums them up.
+
+    python tests/benchmarks/measure.py               # all of it, on a GPU if there is one
+    python tests/benchmarks/measure.py --device cpu
+
+writes `ddlib/recorded/benchmarks/cpu.json` (or `cuda.json`) for the run-times page. The two sides
+of a comparison alternate, plain, ours, plain, ours, so that both meet the same weather; the ratio
+is taken within each pair. Measured so far on a CPU only.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from ddlib.files import save_json
+from ddlib.provenance import provenance
+from ddlib.results import RECORDED
+
+PAIRS = 5
+# name: (what is compared, the yardstick's case, our case, the ratio asked for)
+COMPARISONS = {
+    "dm_step": ("One outer step of distribution matching, ipc 10", "dm_plain", "dm_ours", 1.9),
+    "dm_step_kept": (
+        "The same, both after keep_freed_memory()", "dm_plain_kept", "dm_ours_kept", None,
+    ),
+    "evaluation_study": ("20 networks on 100 digits, 'study'", "study_plain", "study_ours", 1.0),
+    "evaluation_dc": ("20 networks on 100 images, 'dc'", "dc_plain", "dc_ours", 1.0),
+    "vmap": ("20 networks in one vmap against one by one", "one_by_one", "side_by_side", None),
+}  # fmt: skip
+ALONE = {
+    "distill_ipc1": "ddlib.distill, DM defaults, digits, ipc 1",
+    "distill_ipc10": "ddlib.distill, DM defaults, digits, ipc 10",
+    "evaluate_digits": "ddlib.evaluate, five networks, digits, 'study'",
+}
+IMPORTS = ("torch", "ddlib")
+
+
+def best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def run_case(name: str, device: str) -> dict[str, float]:
+    """Seconds and peak memory of one case in a fresh process with the system's own malloc."""
+    return json.loads(_python(str(Path(__file__).with_name("cases.py")), name, device))
+
+
+def import_seconds(package: str) -> float:
+    """CPU-seconds of the first import of a package, with all that it imports."""
+    code = f"import time; t = time.process_time(); import {package}; print(time.process_time() - t)"
+    return float(_python("-c", code))
+
+
+def _python(*arguments: str) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout
+
+
+def run_pair(name: str, device: str) -> tuple[dict[str, float], dict[str, float]]:
+    """The yardstick once, then ours once."""
+    _, yardstick, ours, _ = COMPARISONS[name]
+    return run_case(yardstick, device), run_case(ours, device)
+
+
+def compare(name: str, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> dict[str, Any]:
+    """Summary of the pairs; a ratio above one means that ours is faster."""
+    what, *_, target = COMPARISONS[name]
+    return {
+        "what": what,
+        "plain": summary([p for p, _ in pairs]),
+        "ours": summary([o for _, o in pairs]),
+        "ratio": spread([p["seconds"] / o["seconds"] for p, o in pairs]),
+        "target": target,
+    }
+
+
+def summary(runs: list[dict[str, float]]) -> dict[str, Any]:
+    return {
+        "seconds": spread([r["seconds"] for r in runs]),
+        "peak_mib": median(r["peak_mib"] for r in runs),
+    }
+
+
+def spread(values: list[float]) -> dict[str, float | int]:
+    middle, low, high = (round(f(values), 4) for f in (median, min, max))
+    return {"median": middle, "min": low, "max": high, "n": len(values)}
+
+
+def measure(device: str) -> dict[str, Any]:
+    """Everything, as the run-times page reads it."""
+    comparisons = {}
+    for name in COMPARISONS:
+        comparisons[name] = compare(name, [run_pair(name, device) for _ in range(PAIRS)])
+        print(line(comparisons[name]), flush=True)
+    alone = {}
+    for name, what in ALONE.items():
+        alone[name] = {"what": what, **summary([run_case(name, device) for _ in range(PAIRS)])}
+    return {
+        "clock": "CPU-seconds, one thread" if device == "cpu" else "seconds",
+        "comparisons": comparisons,
+        "alone": alone,
+        "import": {p: spread([import_seconds(p) for _ in range(PAIRS)]) for p in IMPORTS},
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def line(found: dict[str, Any]) -> str:
+    """One comparison in one line."""
+    plain, ours, ratio = (found[k] for k in ("plain", "ours", "ratio"))
+    return (
+        f"{found['what']}: {plain['seconds']['median']:.2f} s / {ours['seconds']['median']:.2f} s "
+        f"= {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}, n = {ratio['n']}; "
+        f"asked for: {found['target']})"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=best_device())
+    device = parser.parse_args().device
+    torch.set_num_threads(1)  # as in the cases: the name of the device tells the threads
+    path = RECORDED / "benchmarks" / f"{device}.json"
+    print(save_json(path, {**measure(device), **provenance(device)}))

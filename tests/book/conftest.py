@@ -1,0 +1,6 @@
+"""The tests use the tools in book/."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))

@@ -1,0 +1,88 @@
+"""The checks of the exercises are checked: the solution passes, stub and wrong answers fail.
+
+A check may use names of its notebook's first four code cells, and no others.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from _pytest.capture import CaptureFixture
+
+from book.execute import ROOT, notebooks, tags
+
+ANSWERS = Path(__file__).parent / "wrong_answers"
+
+
+def cells(name: str) -> list[nbformat.NotebookNode]:
+    notebook = nbformat.read(ROOT / name, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tagged(name: str, tag: str) -> str:
+    return next(cell.source for cell in cells(name) if tag in tags(cell))
+
+
+def exercises() -> list[tuple[str, int]]:
+    """Every exercise of the book: its notebook and its number."""
+    found = []
+    for name in notebooks(ROOT):
+        numbers = [t.split("-")[1] for c in cells(name) for t in tags(c) if t.startswith("check-")]
+        found += [(name, int(number)) for number in numbers]
+    return found
+
+
+def namespace(name: str, number: int) -> dict[str, Any]:
+    """What a reader has when the exercise begins: the opening cells and the check."""
+    names: dict[str, Any] = {}
+    exec("import ddlib", names)
+    for cell in cells(name)[1:4]:
+        exec(cell.source, names)
+    exec(tagged(name, f"check-{number}"), names)
+    return names
+
+
+def wrong_answers(name: str, number: int) -> dict[str, Callable]:
+    path = ANSWERS / f"{Path(name).stem}.py"
+    spec = importlib.util.spec_from_file_location("wrong_answers", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {k: v for k, v in vars(module).items() if k.startswith(f"wrong_{number}_")}
+
+
+def turned_down(check: Callable, answer: Callable) -> bool:
+    try:
+        check(answer)
+    except AssertionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("name", "number"), exercises())
+def test_solution_passes_and_stub_fails(
+    name: str, number: int, capsys: CaptureFixture[str]
+) -> None:
+    names = namespace(name, number)
+    exec(tagged(name, f"solution-{number}"), names)
+    exec(tagged(name, f"exercise-{number}"), names)
+    solved, stub = capsys.readouterr().out.splitlines()[-2:]
+    assert solved == "Correct."
+    assert stub.startswith("Not tried yet")
+
+
+@pytest.mark.parametrize(("name", "number"), exercises())
+def test_plausible_wrong_answers_fail(name: str, number: int) -> None:
+    check = namespace(name, number)[f"check_{number}"]
+    wrong = wrong_answers(name, number)
+    assert len(wrong) >= 2, "an exercise needs two wrong answers that its check turns down"
+    for title, answer in wrong.items():
+        assert turned_down(check, answer), f"{title} was accepted"
+
+
+def test_chapters_have_three_exercises() -> None:
+    chapters = [n for n in notebooks(ROOT) if "/reference/" not in n]
+    counts = {n: sum(name == n for name, _ in exercises()) for n in chapters}
+    assert all(count >= 3 for count in counts.values()), counts

@@ -1,0 +1,47 @@
+"""Every internal link of the built book leads somewhere, and Colab buttons name notebooks."""
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from bs4 import BeautifulSoup
+from built import HTML, ROOT
+
+from book.address import repository
+
+COLAB = f"https://colab.research.google.com/github/{repository(ROOT)}/blob/main/"
+
+
+@cache
+def parsed(page: Path) -> BeautifulSoup:
+    """A page of the built site."""
+    return BeautifulSoup(page.read_text("utf-8"), "html.parser")
+
+
+def links(page: Path) -> set[str]:
+    """What a page links to or loads."""
+    tags = parsed(page).find_all(True)
+    return {tag[name] for tag in tags for name in ("href", "src") if tag.get(name)}
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    """Whether the file exists, and the anchor in it."""
+    parts = urlsplit(link)
+    target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+    if not target.is_file():
+        return False
+    if not parts.fragment or target.suffix != ".html":
+        return True
+    return parsed(target).find(id=unquote(parts.fragment)) is not None
+
+
+def test_internal_links_lead_somewhere(site: str, path: str) -> None:
+    page = HTML / path
+    internal = [link for link in links(page) if not urlsplit(link).scheme]
+    assert [link for link in sorted(internal) if not leads_somewhere(page, link)] == []
+
+
+def test_colab_buttons_name_notebooks(site: str, path: str) -> None:
+    buttons = [link for link in links(HTML / path) if "colab.research" in link]
+    assert bool(buttons) == (ROOT / path).with_suffix(".ipynb").exists()
+    assert [button for button in buttons if not (ROOT / button.removeprefix(COLAB)).is_file()] == []

@@ -1,0 +1,70 @@
+"""The run-times page says how the last run with Colab's versions went."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddlib import tables
+from ddlib.files import load_json, save_json
+from ddlib.results import RECORDED
+
+VERSIONS = ("torch", "numpy", "matplotlib", "ipython", "ipywidgets", "python")
+MADE = {
+    "date": "2026-01-02",
+    "published": "2026-01-01",
+    "device": "CPU",
+    "versions": {name: "1.0" for name in VERSIONS},
+    "moved": {},
+    "added": {"ddlib": "0.1.0", "tyro": "1.2"},
+    "checks": {"setup cell, twice": True, "live control": True},
+    "seconds": {"a.ipynb": 12.4, "b.ipynb": 3.0},
+}
+
+
+def rows(folder: Path, **changes: Any) -> dict[str, str]:
+    """The table of a record with these changes, by its first column."""
+    save_json(folder / "benchmarks" / "colab.json", {**MADE, **changes})
+    lines = tables.colab(folder).data.splitlines()
+    return dict(line.strip("| ").split(" | ") for line in lines if line.startswith("| "))
+
+
+def test_says_when_it_was_never_run(tmp_path: Path) -> None:
+    assert "Not run yet" in tables.colab(tmp_path).data
+
+
+def test_a_good_run_shows_seconds_and_additions(tmp_path: Path) -> None:
+    assert rows(tmp_path) == {
+        "what": "outcome",
+        "packages that installing ddlib moved": "none",
+        "packages that it added": "ddlib 0.1.0, tyro 1.2",
+        "setup cell, twice": "passed",
+        "live control": "passed",
+        "a.ipynb": "12 s",
+        "b.ipynb": "3 s",
+    }
+    first = tables.colab(tmp_path).data.splitlines()[0]
+    assert "2026-01-02" in first
+    assert "versions of 2026-01-01 (torch 1.0" in first
+
+
+def test_failures_stay_visible(tmp_path: Path) -> None:
+    shown = rows(
+        tmp_path,
+        moved={"numpy": "2.4.6"},
+        checks={"live control": False},
+        seconds={"a.ipynb": None, "b.ipynb": 0.2},
+    )
+    assert shown["packages that installing ddlib moved"] == "numpy 2.4.6"
+    assert shown["live control"] == "**failed**"
+    assert shown["a.ipynb"] == "**failed**"
+    assert shown["b.ipynb"] == "0 s"
+
+
+def test_the_record_holds_no_path_of_the_machine_that_made_it() -> None:
+    path = RECORDED / "benchmarks" / "colab.json"
+    if not path.exists():
+        pytest.skip("no record of a run with Colab's versions; `make colab-check` makes one")
+    load_json(path)  # whole, and not edited by hand
+    assert "file:" not in path.read_text()
+    assert str(Path.home()) + "/" not in path.read_text()

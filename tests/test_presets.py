@@ -1,0 +1,60 @@
+"""Presets: the published settings, and messages that list what there is."""
+
+from dataclasses import asdict
+
+import pytest
+import torch
+
+import ddlib
+from ddlib.data import NAMES
+from ddlib.presets import DATASETS, METHODS, preset
+
+
+@pytest.mark.parametrize("profile", DATASETS)
+@pytest.mark.parametrize("tag", METHODS)
+def test_every_method_has_settings_in_every_profile(tag: str, profile: str) -> None:
+    method = preset(tag, 10, profile)
+    assert (method.tag, method.ipc) == (tag, 10)
+    assert DATASETS[profile] in NAMES
+
+
+def test_full_distribution_matching_is_the_published_one() -> None:
+    """Zhao & Bilen, WACV 2023."""
+    published = {
+        "steps": 20_000, "batch_real": 256, "lr": 1.0, "momentum": 0.5, "augment": True,
+        "init": "real", "network": "convnet",
+    }  # fmt: skip
+    assert asdict(preset("dm", 10, "full")) == {"ipc": 10, **published}
+    assert preset("dm", 100, "full").lr == 10.0
+
+
+def test_unknown_names_list_the_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        ValueError, match="unknown method 'dd'; choose one of: random, herding, kcenter, dm"
+    ):
+        preset("dd", 10)
+    message = "unknown profile 'huge'; choose one of: fast, laptop, colab, full"
+    with pytest.raises(ValueError, match=message):
+        preset("dm", 10, "huge")
+    monkeypatch.setenv("DDLIB_PROFILE", "huge")
+    with pytest.raises(ValueError, match=message):
+        ddlib.profile()
+
+
+@pytest.mark.parametrize(("given", "profile"), [(None, "fast"), ("", "fast"), ("colab", "colab")])
+def test_profile_comes_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, profile: str
+) -> None:
+    monkeypatch.delenv("DDLIB_PROFILE", raising=False)
+    if given is not None:
+        monkeypatch.setenv("DDLIB_PROFILE", given)
+    assert ddlib.profile() == profile
+
+
+def test_full_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert ddlib.device_for("laptop") == "cpu"
+    with pytest.raises(ValueError, match="'full' needs a GPU: there is none here"):
+        ddlib.device_for("full")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert ddlib.device_for("full") == ddlib.device_for("fast") == "cuda"

@@ -1,0 +1,100 @@
+"""Recording: what ships is what was evaluated, and nothing is done twice."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import toy_data
+
+import ddlib
+from ddlib import recording
+from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.files import load_tensors, save_json
+from ddlib.recording import record_cell
+from ddlib.results import recorded
+from ddlib.training import Recipe
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROTOCOLS, "study", Recipe(epochs=8))
+    monkeypatch.setitem(PROTOCOLS, "dc", Recipe(epochs=4, batch=2))
+
+
+def record(folder: Path, tag: str = "random", ipc: int = 2, nets: int = 3) -> None:
+    record_cell(
+        toy_data(channels=3), tag, ipc, "fast",
+        protocols=("study", "dc"), sets=2, nets=nets, work=folder / "work", note="toys",
+        folder=folder / "shipped",
+    )  # fmt: skip
+
+
+def test_a_cell_holds_two_sets_and_a_result_for_each_protocol(tmp_path: Path) -> None:
+    record(tmp_path)
+    shipped = tmp_path / "shipped"
+    assert recorded("results", shipped) == ["toy-random-ipc2-dc", "toy-random-ipc2-study"]
+    assert recorded("sets", shipped) == ["toy-random-ipc2", "toy-random-ipc2-seed1"]
+    result = ddlib.load_result("toy-random-ipc2-study", shipped)
+    assert result.passport["seeds"] == {"sets": [0, 1], "networks": [0, 1, 2]}
+    assert result.passport["data"] == "toys"
+    assert result.settings == {"ipc": 2}
+
+
+def test_what_ships_is_what_was_evaluated(tmp_path: Path) -> None:
+    record(tmp_path)
+    shipped = tmp_path / "shipped"
+    for protocol in ("study", "dc"):
+        result = ddlib.load_result(f"toy-random-ipc2-{protocol}", shipped)
+        for name, found in zip(recorded("sets", shipped), result.accuracies, strict=True):
+            made = ddlib.load_recorded(name, shipped)
+            again = ddlib.evaluate(made, toy_data(channels=3), protocol, nets=3)
+            assert found == again.accuracies
+
+
+def test_sets_ship_at_half_precision(tmp_path: Path) -> None:
+    record(tmp_path)
+    tensors, _ = load_tensors(tmp_path / "shipped" / "sets" / "toy-random-ipc2.safetensors")
+    assert tensors["images"].dtype == torch.float16
+
+
+def test_what_is_recorded_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    monkeypatch.setattr(recording, "distill", None)  # calling either would fail
+    monkeypatch.setattr(recording, "evaluate", None)
+    record(tmp_path)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_finished_networks_of_an_interrupted_evaluation_are_kept(tmp_path: Path) -> None:
+    part = tmp_path / "work" / "toy-random-ipc2-study-set0.json"
+    save_json(part, {"accuracies": [12.5, 25.0], "seconds": 100.0})
+    record(tmp_path)
+    result = ddlib.load_result("toy-random-ipc2-study", tmp_path / "shipped")
+    made = ddlib.load_recorded("toy-random-ipc2", tmp_path / "shipped")
+    third = ddlib.evaluate(made, toy_data(channels=3), "study", nets=1, seed=2)
+    assert result.accuracies[0] == (12.5, 25.0, *third.accuracies)
+    assert result.passport["seconds"] > 100
+
+
+def test_large_sets_do_not_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "SHIPPED_IPC", 1)
+    record(tmp_path)
+    assert recorded("sets", tmp_path / "shipped") == []
+    assert (tmp_path / "work" / "toy-random-ipc2.safetensors").exists()
+
+
+def test_the_watched_run_leaves_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "TRACE_IPC", 2)
+    short_run = ddlib.DistributionMatching(ipc=2, steps=4, batch_real=4)
+    monkeypatch.setattr(recording, "preset", lambda *_: short_run)
+    record(tmp_path, "dm", nets=1)
+    shipped = tmp_path / "shipped"
+    assert recorded("traces", shipped) == ["toy-dm-ipc2"]
+    trace = ddlib.load_trace("toy-dm-ipc2", shipped)
+    made = ddlib.distill(toy_data(channels=3), short_run)
+    assert trace.steps == tuple(shot.step for shot in made.history)
+    assert torch.equal(trace.frames[-1], (made.pixels() * 255).round().to(torch.uint8))
+    first = ddlib.evaluate(made.at(0), toy_data(channels=3), "study", nets=3)
+    assert trace.accuracies[0] == first.accuracies
+    assert not list((tmp_path / "work").glob("*checkpoint*"))

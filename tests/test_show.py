@@ -1,0 +1,151 @@
+"""Figures, slider and tables: what they say must follow from the data they are given."""
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ddlib import show, tables
+from ddlib.methods.distribution import mean_feature_distance
+from ddlib.results import Result, Trace
+from ddlib.slider import captions, sheet
+
+PASSPORT = {
+    "command": "python -m ddlib record --note 'a b' --ipcs 1",
+    "seeds": {"sets": [0], "networks": [0, 1]},
+    "commit": "abc",
+    "device": "CPU",
+    "versions": {"torch": "2"},
+    "seconds": 12.0,
+    "peak_memory_mib": 100,
+    "date": "2026-01-01",
+    "data": "",
+}
+
+
+@pytest.fixture
+def trace() -> Trace:
+    frames = torch.randint(0, 256, (3, 4, 3, 5, 5), dtype=torch.uint8)
+    runs = ((20.0, 22.0), (30.0, 34.0), (40.0, 40.0))
+    nan = float("nan")
+    return Trace(
+        "a run",
+        (0, 5, 20),
+        (nan, 2.0, 0.5),
+        runs,
+        "study",
+        "fast",
+        ("cat", "dog"),
+        frames,
+        PASSPORT,
+    )
+
+
+@pytest.fixture
+def result() -> Result:
+    return Result("cifar10", "dm", 10, "dc", "full", {}, ((40.0, 42.0),), (1.0,), PASSPORT)
+
+
+def test_captions_state_step_loss_accuracy_and_n(trace: Trace) -> None:
+    first, second, _ = captions(trace)
+    assert first == "Step 0 of 20: before the first step, test accuracy 21.0 ± 1.4 % (n = 2)"
+    assert second == "Step 5 of 20: loss 2, test accuracy 32.0 ± 2.8 % (n = 2)"
+
+
+def test_sheet_keeps_every_pixel_in_its_class_column(trace: Trace) -> None:
+    drawn = np.asarray(sheet(trace.frames[0], classes=2))
+    assert drawn.shape == (2 * 6 - 1, 2 * 6 - 1, 3)
+    dog_two = trace.frames[0][3].permute(1, 2, 0).numpy()  # images lie class after class
+    assert (drawn[6:, 6:] == dog_two).all()
+    assert (drawn[5] == 255).all()
+
+
+def test_slider_holds_every_frame_and_starts_at_the_last(trace: Trace) -> None:
+    html = show.slider(trace, "dm").data
+    frames = json.loads(re.search(r"data = (\[.*?\]);\n", html).group(1))
+    for frame, pixels, caption in zip(frames, trace.frames, captions(trace), strict=True):
+        image = Image.open(io.BytesIO(base64.b64decode(frame["png"])))
+        assert (np.asarray(image) == np.asarray(sheet(pixels, 2))).all()
+        assert frame["caption"] == caption
+        assert frame["alt"].startswith(caption)
+    assert f'src="data:image/png;base64,{frames[-1]["png"]}"' in html
+    heights = [frame["dots"][1][1] for frame in frames]
+    assert heights == sorted(heights, reverse=True), "accuracy rises, so its dot must rise"
+    assert not re.search(r"(?:src|href)=\"https?:", html)
+
+
+def test_slider_is_the_same_each_time(trace: Trace) -> None:
+    assert show.slider(trace, "dm").data == show.slider(trace, "dm").data
+
+
+def test_control_draws_the_chosen_snapshot(trace: Trace) -> None:
+    control = show.control(trace)
+    chooser = control.children[0]
+    assert chooser.value == 20
+    assert list(chooser.options) == [0, 5, 20]
+    chooser.value = 5  # runs the drawing function; an error would surface in its output
+    assert not [o for o in control.out.outputs if o["output_type"] == "error"]
+
+
+def test_scales_do_not_share_a_figure(result: Result) -> None:
+    small = replace(result, profile="laptop", dataset="cifar10x16")
+    with pytest.raises(ValueError, match=r"different scales.*full.*laptop"):
+        show.accuracy_by_ipc([result, small])
+
+
+def test_chart_shows_mean_and_spread_at_their_place(result: Result) -> None:
+    figure = show.accuracy_by_ipc([result, replace(result, ipc=50, accuracies=((60.0, 64.0),))])
+    line = figure.axes[0].lines[0]
+    assert line.get_ydata().tolist() == [41.0, 62.0]
+    assert "full scale" in figure.get_suptitle()
+    assert plt.get_fignums() == [], "a figure left open would be shown twice"
+
+
+def test_source_is_the_package_source() -> None:
+    shown = show.source(mean_feature_distance).data
+    assert shown.startswith("```python\ndef mean_feature_distance(")
+    assert "(target - mean_features(embed, synthetic)).square().sum()" in shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda: 1, "Correct."),
+        (lambda: 2, "Not yet: one is wanted"),
+        (lambda: 1 / 0, "Your code stopped with ZeroDivisionError: division by zero"),
+    ],
+)
+def test_attempt_tells_the_reader_what_the_check_found(
+    answer, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(given) -> None:
+        assert given() == 1, "one is wanted"
+
+    show.attempt(check, answer)
+    assert capsys.readouterr().out.splitlines()[0].startswith(said)
+
+
+def test_passport_names_what_made_the_result(result: Result) -> None:
+    line = tables.passport(result).data
+    for part in (
+        "full scale",
+        "`python -m ddlib record --ipcs 1`",
+        "sets: 1, networks for each: 2",
+        "abc",
+        "12 s",
+    ):
+        assert part in line
+
+
+def test_ledger_tables_do_not_mix_scales() -> None:
+    full, laptop = tables.claims("05").data.split("*Laptop scale")
+    assert "cifar10," in full
+    assert "beats" not in full
+    assert "cifar10," not in laptop
