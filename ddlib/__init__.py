@@ -6,12 +6,15 @@ from ddlib.distillation import DivergenceError, distill
 from ddlib.distilled import DistilledSet
 from ddlib.estimate import Estimate, estimate
 from ddlib.memory import keep_freed_memory
+from ddlib.methods.bptt import BPTT
 from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
+from ddlib.methods.trajectory import TrajectoryMatching
 from ddlib.presets import device_for, preset, profile
 from ddlib.results import Trace, load_recorded, load_result, load_trace
 
 __all__ = [
+    "BPTT",
     "DistilledSet",
     "DistributionMatching",
     "DivergenceError",
@@ -22,6 +25,7 @@ __all__ = [
     "KCenter",
     "RandomSelection",
     "Trace",
+    "TrajectoryMatching",
     "device_for",
     "distill",
     "estimate",

@@ -19,6 +19,8 @@ AnyMethod = (
     | Annotated[ddlib.Herding, tyro.conf.subcommand("herding")]
     | Annotated[ddlib.KCenter, tyro.conf.subcommand("kcenter")]
     | Annotated[ddlib.DistributionMatching, tyro.conf.subcommand("dm")]
+    | Annotated[ddlib.TrajectoryMatching, tyro.conf.subcommand("mtt")]
+    | Annotated[ddlib.BPTT, tyro.conf.subcommand("bptt")]
 )
 
 
@@ -42,10 +44,10 @@ class Distill:
 
     def run(self) -> None:
         real = real_data(self.data, self.device, self.size)
-        if self.method.steps:
-            expected = ddlib.estimate(real, self.method, self.seed)
-            print(f"{expected} on top of Python and torch", file=sys.stderr)
         checkpoint = self.out.with_name(self.out.name + ".checkpoint")
+        if self.method.steps:
+            expected = ddlib.estimate(real, self.method, self.seed, checkpoint.parent)
+            print(f"{expected} on top of Python and torch", file=sys.stderr)
         made = ddlib.distill(real, self.method, seed=self.seed, checkpoint=checkpoint)
         print(made.save(self.out), f"{len(made.images)} images, {made.meta['seconds']} s")
         checkpoint.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -17,7 +17,8 @@ from ddlib.files import damaged, load_tensors, save_tensors
 from ddlib.provenance import provenance
 from ddlib.seeds import generator
 
-Objective = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+Variables = dict[str, Tensor]  # what a run starts from; it learns the floating point ones
+Objective = Callable[[Variables, torch.Generator], Tensor]
 BEAT = 10  # steps between two looks at the loss; each look waits for the device
 EXPLODED = 1e4  # standardized pixels; those of photographs stay below 3
 
@@ -33,28 +34,43 @@ class Method(Protocol):
     ipc: int
     steps: int
 
-    def initialize(self, real: ImageData, seed: int) -> tuple[Tensor, Tensor]:
-        """The first synthetic images (classes * ipc, c, h, w), class after class, and labels."""
+    def initialize(self, real: ImageData, seed: int) -> Variables:
+        """The first `images` (classes * ipc, c, h, w), class after class, and their `labels`."""
 
 
 @runtime_checkable
 class LearningMethod(Method, Protocol):
     """What the loop asks of a method with steps: a loss, and how to descend it."""
 
-    def objective(self, real: ImageData, seed: int) -> Objective:
-        """The loss of one step, as a function of images, labels and the step's randomness."""
+    def objective(self, real: ImageData, seed: int, folder: Path | None = None) -> Objective:
+        """The loss of one step, as a function of the variables and the step's randomness.
 
-    def optimizer(self, images: Tensor) -> torch.optim.Optimizer:
-        """What turns the gradient of the loss into a step of the images."""
+        What is costly to prepare may be kept in `folder`; most methods need nothing there.
+        """
+
+    def optimizer(self, variables: Variables) -> torch.optim.Optimizer:
+        """What turns the gradient of the loss into a step of the floating point variables."""
+
+
+@runtime_checkable
+class Rendering(Protocol):
+    """A method that learns more than images, or something that images are made from."""
+
+    def render(self, variables: Variables) -> Variables:
+        """The `images`, the `labels` and, where it is learned, the `lr` of the set."""
 
 
 class DivergenceError(RuntimeError):
     """Distillation produced numbers that cannot be used; the last good set is kept."""
 
-    def __init__(self, step: int, steps: int, last_good: DistilledSet, last_step: int):
+    def __init__(
+        self, step: int, steps: int, rates: Mapping[str, float], last_good: DistilledSet, kept: int
+    ):
+        named = ", ".join(f"{name} {rate:.3g}" for name, rate in rates.items())
         super().__init__(
-            f"distillation diverged at step {step} of {steps}. The images of step {last_step} "
-            "are kept as `last_good` of this error; a smaller learning rate is the usual cure."
+            f"distillation diverged at step {step} of {steps} (learning rates: {named}). The "
+            f"images of step {kept} are kept as `last_good` of this error; a smaller learning "
+            "rate is the usual cure."
         )
         self.step = step
         self.last_good = last_good
@@ -75,7 +91,8 @@ def distill(
 
     `callback` sees each of the `snapshots` kept as `history` of the result. With `checkpoint` the
     state is written there about every `checkpoint_seconds`; the same call after a kill continues
-    from it and ends with the same images, bit for bit.
+    from it and ends with the same images, bit for bit. Methods with costly preparations keep them
+    in the folder of the checkpoint.
     """
     real = real.to(device) if device else real
     check_ipc(real, method.ipc)
@@ -105,14 +122,13 @@ def _loop(
     checkpoint: str | Path | None,
     checkpoint_seconds: float,
 ) -> None:
-    objective = run.method.objective(run.real, run.seed)
+    folder = Path(checkpoint).parent if checkpoint else None
+    objective = run.method.objective(run.real, run.seed, folder)
     first, saved = run.step, time.monotonic()
     losses: list[Tensor] = []
     steps = range(first + 1, run.method.steps + 1)
     for step in tqdm(steps, run.method.tag, initial=first, total=run.method.steps):
-        loss = objective(
-            run.images, run.labels, generator(run.seed, "step", step, device=run.device)
-        )
+        loss = objective(run.variables, generator(run.seed, "step", step, device=run.device))
         run.optimizer.zero_grad()
         loss.backward()
         run.optimizer.step()
@@ -135,30 +151,48 @@ class _Run:
     def __init__(self, real: ImageData, method: Method, seed: int):
         self.started, self.before = time.monotonic(), 0.0  # seconds spent before a resume
         self.real, self.method, self.seed = real, method, seed
-        images, labels = method.initialize(real, seed)
-        self.images = images.detach().clone().requires_grad_(method.steps > 0)
-        self.labels, self.device = labels, images.device
-        self.optimizer = method.optimizer(self.images) if method.steps else None
+        first = {k: v.detach().clone() for k, v in method.initialize(real, seed).items()}
+        self.variables, self.device = first, real.device
+        for variable in first.values():
+            variable.requires_grad_(method.steps > 0 and variable.is_floating_point())
+        self.optimizer = method.optimizer(first) if method.steps else None
         self.step = 0
-        self.good = self.images.detach().clone()
+        self.good = self.copy()
         self.history: list[Snapshot] = []
 
     @property
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.started
 
+    def copy(self) -> Variables:
+        return {name: v.detach().clone() for name, v in self.variables.items()}
+
+    def rendered(self) -> Variables:
+        """The last good variables as a set has them."""
+        with torch.no_grad():
+            method = self.method
+            return method.render(self.good) if isinstance(method, Rendering) else self.good
+
     def accept(self, step: int, losses: list[Tensor]) -> None:
         """Take the state at `step` as good, or stop and say which step went wrong."""
         bad = (~torch.isfinite(torch.stack(losses))).nonzero()
-        images = self.images.detach()
-        if len(bad) or not bool(images.abs().max() < EXPLODED):
+        sizes = [v.abs().max() for v in self.copy().values() if v.is_floating_point()]
+        if len(bad) or not bool(torch.stack(sizes).max() < EXPLODED):
             first = step - len(losses) + 1 + int(bad[0]) if len(bad) else step
-            last_good, self.images = self.step, self.good
-            raise DivergenceError(first, self.method.steps, self.result(), last_good)
-        self.step, self.good = step, images.clone()
+            kept, steps = self.step, self.method.steps
+            raise DivergenceError(first, steps, self.rates(), self.result(), kept)
+        self.step, self.good = step, self.copy()
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate of each variable, and the learned one, for the message of an error."""
+        names = {id(v): name for name, v in self.variables.items()}
+        groups = self.optimizer.param_groups
+        rates = {names[id(v)]: group["lr"] for group in groups for v in group["params"]}
+        lr = self.rendered().get("lr")
+        return rates if lr is None else {**rates, "learned rate": float(lr)}
 
     def remember(self, loss: float, callback: Callable[[Snapshot], None] | None) -> None:
-        self.history.append(Snapshot(self.step, loss, self.good.cpu()))
+        self.history.append(Snapshot(self.step, loss, self.rendered()["images"].cpu()))
         if callback:
             callback(self.history[-1])
 
@@ -169,18 +203,22 @@ class _Run:
 
     def result(self) -> DistilledSet:
         meta = {**self.about(), **provenance(self.device), "seconds": round(self.seconds, 2)}
+        shown = self.rendered()
         return DistilledSet.of(
             self.real,
-            self.images.detach(),
-            self.labels,
+            shown["images"],
+            shown["labels"],
             ipc=self.method.ipc,
+            lr=float(shown["lr"]) if "lr" in shown else None,
             meta=meta,
             history=tuple(self.history),
         )
 
     def save(self, path: str | Path) -> None:
-        tensors = {"images": self.images, "labels": self.labels}
-        tensors |= {f"optimizer.{k}": v for k, v in self.optimizer.state[self.images].items()}
+        tensors = {f"variable.{name}": v for name, v in self.variables.items()}
+        for name, variable in self.variables.items():
+            memory = self.optimizer.state.get(variable, {})
+            tensors |= {f"optimizer.{name}.{k}": v for k, v in memory.items()}
         tensors |= {f"history.{i}": s.images for i, s in enumerate(self.history)}
         history = [(s.step, s.loss) for s in self.history]
         progress = {"step": self.step, "seconds": self.seconds, "history": history}
@@ -197,14 +235,13 @@ class _Run:
         try:
             self.step, self.before = meta["step"], meta["seconds"]
             with torch.no_grad():
-                self.images.copy_(tensors["images"])
-            self.good = self.images.detach().clone()
-            self.labels = tensors["labels"].to(self.device)
-            self.optimizer.state[self.images] = {
-                k.removeprefix("optimizer."): v.to(self.device)
-                for k, v in tensors.items()
-                if k.startswith("optimizer.")
-            }
+                for name, variable in self.variables.items():
+                    variable.copy_(tensors[f"variable.{name}"])
+            for key in (k for k in tensors if k.startswith("optimizer.")):
+                _, name, what = key.split(".", 2)
+                memory = self.optimizer.state[self.variables[name]]
+                memory[what] = tensors[key].to(self.device)
+            self.good = self.copy()
             self.history = [
                 Snapshot(step, loss, tensors[f"history.{i}"])
                 for i, (step, loss) in enumerate(meta["history"])

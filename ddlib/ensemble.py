@@ -25,6 +25,21 @@ def initialize_many(
     return {name: torch.stack([p[name] for p in each]) for name in each[0]}
 
 
+def flatten(net: nn.Module, parameters: Parameters) -> Float[Tensor, "m p"]:
+    """All parameters of each network as one vector theta, in the order `net` names them."""
+    return torch.cat([parameters[name].flatten(1) for name, _ in net.named_parameters()], 1)
+
+
+def unflatten(net: nn.Module, theta: Float[Tensor, "m p"]) -> Parameters:
+    """The stacked parameters whose vectors are `theta`: views of it, differentiable."""
+    named = dict(net.named_parameters())
+    parts = theta.split([p.numel() for p in named.values()], 1)
+    return {
+        name: part.unflatten(1, p.shape)
+        for (name, p), part in zip(named.items(), parts, strict=True)
+    }
+
+
 def forward(
     net: nn.Module, parameters: Parameters, images: Shaped[Tensor, "..."]
 ) -> Float[Tensor, "m n k"]:

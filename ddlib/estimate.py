@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,7 +31,7 @@ class Estimate:
         return f"about {length:.0f} {unit}, about {memory:.0f} MiB"
 
 
-class _Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):
     """Sees every tensor that is made, and knows the most bytes that were held at once."""
 
     def __init__(self, *known: Tensor) -> None:
@@ -45,27 +46,31 @@ class _Watch(TorchDispatchMode):
         return made
 
 
-def estimate(real: ImageData, method: Method, seed: int = 0) -> Estimate:
+def estimate(
+    real: ImageData, method: Method, seed: int = 0, folder: Path | None = None
+) -> Estimate:
     """Take three steps of `method`, time the last two, and multiply by the number of steps.
 
     Rough: right to a factor of two on a quiet machine, if all steps cost the same. Memory is the
     most that tensors, the data included, held at once up to the end of the first step; scratch
-    memory inside single operations is not seen. What `objective` prepares counts once.
+    memory inside single operations is not seen. What `objective` prepares counts once, and is
+    kept in `folder` for the run itself.
     """
     check_ipc(real, method.ipc)
     if not method.steps:
         raise ValueError(f"method {method.tag!r} only selects images: it has no steps to time")
     data = (real.train_images, real.train_labels, real.test_images, real.test_labels)
-    with _Watch(*data) as watch:
-        images, labels = method.initialize(real, seed)
-        images = images.detach().clone().requires_grad_()
-        optimizer = method.optimizer(images)  # the first one imports much, here and not below
+    with Watch(*data) as watch:
+        variables = {k: v.detach().clone() for k, v in method.initialize(real, seed).items()}
+        for variable in variables.values():
+            variable.requires_grad_(variable.is_floating_point())
+        optimizer = method.optimizer(variables)  # the first one imports much, here and not below
         clock = [time.perf_counter()]
-        objective = method.objective(real, seed)
+        objective = method.objective(real, seed, folder)
         clock.append(time.perf_counter())
 
         def step(number: int) -> None:
-            loss = objective(images, labels, generator(seed, "step", number, device=images.device))
+            loss = objective(variables, generator(seed, "step", number, device=real.device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -76,5 +81,6 @@ def estimate(real: ImageData, method: Method, seed: int = 0) -> Estimate:
     step(2)
     step(3)
     start, ready, warm, _, end = clock
+    size = sum(v.nbytes for v in variables.values())
     seconds = ready - start + method.steps * (end - warm) / 2
-    return Estimate(seconds, (watch.most + KEPT * images.nbytes) / 2**20)
+    return Estimate(seconds, (watch.most + KEPT * size) / 2**20)

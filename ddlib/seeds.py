@@ -14,3 +14,13 @@ def generator(*keys: int | str, device: torch.device | str = "cpu") -> torch.Gen
     """
     key = hashlib.blake2b(repr(keys).encode(), digest_size=8).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(key, "big") >> 1)
+
+
+def new_key(draws: torch.Generator) -> int:
+    """A key drawn from `draws`, for generators that steps within a step can find again."""
+    return pick(draws, 2**40)
+
+
+def pick(draws: torch.Generator, n: int) -> int:
+    """One of 0, 1, ..., n - 1, each as likely."""
+    return int(torch.randint(n, (), generator=draws, device=draws.device))

@@ -1,6 +1,6 @@
 """Train many networks on one set of images, each with its own seed and, on request, subset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,24 +47,35 @@ def train(
     chunks = []
     for start in range(0, len(seeds), together):
         own = None if weights is None else weights[start : start + together]
-        chunks.append(_train(net, images, labels, recipe, seeds[start : start + together], own))
+        few = seeds[start : start + together]
+        *_, last = train_epochs(net, images, labels, recipe, few, weights=own)
+        chunks.append(last)
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def _train(
+def train_epochs(
     net: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    images: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"] | Float[Tensor, "n k"],
     recipe: Recipe,
     seeds: Sequence[int],
-    weights: Tensor | None,
-) -> Parameters:
-    parameters = initialize_many(net, seeds, images.device)
-    for parameter in parameters.values():
-        parameter.requires_grad_()
-    for epoch in range(recipe.epochs):
-        if epoch in (0, recipe.drop_after):
-            rate = recipe.lr if epoch == 0 else recipe.lr / 10
+    *,
+    weights: Float[Tensor, "m n"] | None = None,
+    start: Parameters | None = None,
+    first: int = 0,
+) -> Iterator[Parameters]:
+    """The networks of `seeds`, trained side by side: as they begin, then after each epoch.
+
+    Training may begin at epoch `first` with the parameters `start` it then had; without momentum
+    that continues it exactly.
+    """
+    fresh = initialize_many(net, seeds, images.device) if start is None else start
+    parameters = {name: p.clone().requires_grad_() for name, p in fresh.items()}
+    yield fresh
+    for epoch in range(first, recipe.epochs):
+        if epoch in (first, recipe.drop_after):
+            dropped = recipe.drop_after is not None and epoch >= recipe.drop_after
+            rate = recipe.lr / 10 if dropped else recipe.lr
             optimizer = torch.optim.SGD(
                 parameters.values(), rate, recipe.momentum, weight_decay=recipe.weight_decay
             )
@@ -73,11 +84,11 @@ def _train(
             x, y = _pick(images, labels, rows, recipe, draws)
             logits = forward(net, parameters, x)
             own = None if weights is None or rows is None else weights.gather(1, rows)
-            loss = _cross_entropy(logits, y, weights if rows is None else own).sum()
+            loss = cross_entropy(logits, y, weights if rows is None else own).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    return {name: p.detach() for name, p in parameters.items()}
+        yield {name: p.detach().clone() for name, p in parameters.items()}
 
 
 def _batches(
@@ -108,8 +119,8 @@ def _pick(
     return augment.apply(x.flatten(0, 1), draw).view_as(x), y
 
 
-def _cross_entropy(
-    logits: Float[Tensor, "m n k"], labels: Tensor, weights: Tensor | None
+def cross_entropy(
+    logits: Float[Tensor, "m n k"], labels: Tensor, weights: Tensor | None = None
 ) -> Float[Tensor, " m"]:
     """Weighted mean cross-entropy of each network; labels are classes or soft distributions."""
     m, n, k = logits.shape

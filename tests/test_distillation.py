@@ -10,10 +10,9 @@ from typing import ClassVar
 import pytest
 import torch
 from helpers import toy_data
-from torch import Tensor
 
 import ddlib
-from ddlib.distillation import BEAT, LearningMethod, Method
+from ddlib.distillation import BEAT, LearningMethod, Method, Objective, Variables
 from ddlib.files import DamagedFileError, load_tensors
 
 METHOD = ddlib.DistributionMatching(ipc=2, steps=24, batch_real=4)
@@ -49,7 +48,7 @@ def test_snapshots_run_from_the_first_images_to_the_last() -> None:
     made = ddlib.distill(toy_data(), METHOD, callback=seen.append, snapshots=5)
     assert [shot.step for shot in seen] == [0, 2, 6, 14, 24]  # 24 * (i / 4) ** 2, rounded
     assert all(a is b for a, b in zip(seen, made.history, strict=True))
-    assert torch.equal(seen[0].images, METHOD.initialize(toy_data(), 0)[0])
+    assert torch.equal(seen[0].images, METHOD.initialize(toy_data(), 0)["images"])
     assert torch.equal(seen[-1].images, made.images)
     assert math.isnan(seen[0].loss)
     assert all(math.isfinite(shot.loss) for shot in seen[1:])
@@ -103,14 +102,14 @@ class Shrink:
     steps: int = 12
     powers: tuple[int, ...] = (2, 4)
 
-    def initialize(self, real: ddlib.ImageData, seed: int) -> tuple[Tensor, Tensor]:
-        return torch.ones(3, *real.shape), torch.arange(3)
+    def initialize(self, real: ddlib.ImageData, seed: int) -> Variables:
+        return {"images": torch.ones(3, *real.shape), "labels": torch.arange(3)}
 
-    def objective(self, real: ddlib.ImageData, seed: int) -> object:
-        return lambda images, labels, draws: sum(images.pow(p).mean() for p in self.powers)
+    def objective(self, real: ddlib.ImageData, seed: int, folder: Path | None = None) -> Objective:
+        return lambda learned, draws: sum(learned["images"].pow(p).mean() for p in self.powers)
 
-    def optimizer(self, images: Tensor) -> torch.optim.Optimizer:
-        return torch.optim.Adam([images], 0.1)
+    def optimizer(self, variables: Variables) -> torch.optim.Optimizer:
+        return torch.optim.Adam([variables["images"]], 0.1)
 
 
 def test_a_new_method_is_a_dataclass_and_three_functions(tmp_path: Path) -> None:
@@ -140,7 +139,8 @@ def test_an_explosion_stops_with_its_step_and_the_last_good_images(tmp_path: Pat
     last_good = error.value.last_good
     assert error.value.step == 2  # the loss after the first, far too long step
     assert "images of step 0 are kept" in str(error.value)
-    assert torch.equal(last_good.images, method.initialize(toy_data(), 0)[0])
+    assert "(learning rates: images 1e+30)" in str(error.value)
+    assert torch.equal(last_good.images, method.initialize(toy_data(), 0)["images"])
     assert not (tmp_path / "here").exists()
 
 
@@ -150,10 +150,10 @@ class Poisoned(Shrink):
 
     steps: int = 30
 
-    def objective(self, real: ddlib.ImageData, seed: int) -> object:
+    def objective(self, real: ddlib.ImageData, seed: int, folder: Path | None = None) -> Objective:
         steps = iter(range(1, 31))
-        return lambda images, labels, draws: (
-            images.square().sum() * (math.nan if next(steps) == 17 else 1)
+        return lambda learned, draws: (
+            learned["images"].square().sum() * (math.nan if next(steps) == 17 else 1)
         )
 
 
@@ -171,4 +171,4 @@ def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path: Path) -> None:
     assert torch.equal(error.value.last_good.images, good.images)
     kept, about = load_tensors(tmp_path / "here")
     assert about["step"] == BEAT
-    assert torch.equal(kept["images"], good.images)
+    assert torch.equal(kept["variable.images"], good.images)

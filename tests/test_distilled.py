@@ -62,7 +62,7 @@ def test_pixels_undo_the_standardization() -> None:
 def test_history_is_a_set_at_each_snapshot() -> None:
     method = ddlib.DistributionMatching(ipc=1, steps=4, batch_real=4)
     made = ddlib.distill(toy_data(), method)
-    assert torch.equal(made.at(0).images, method.initialize(toy_data(), 0)[0])
+    assert torch.equal(made.at(0).images, method.initialize(toy_data(), 0)["images"])
     assert torch.equal(made.at(-1).images, made.images)
     assert made.at(0).history == ()
 

@@ -48,13 +48,13 @@ def test_objective_is_that_loss_under_one_draw_for_each_class(augmented: bool) -
     """The same randomness, spent in the same order, on one class after the other."""
     real = toy_data(SIZES)
     method = ddlib.DistributionMatching(ipc=2, batch_real=3, augment=augmented)
-    images, labels = method.initialize(real, 0)
-    found = method.objective(real, 0)(images, labels, generator("step"))
+    start = method.initialize(real, 0)
+    found = method.objective(real, 0)(start, generator("step"))
 
     draws = generator("step")
     embed = fresh("convnet", real, draws).embed
     rows = sample_per_class(real, 3, draws)
-    batch, synthetic = list(real.train_images[rows]), list(images.split(2))
+    batch, synthetic = list(real.train_images[rows]), list(start["images"].split(2))
     if augmented:
         kinds, numbers = augment.sample(3, 1, draws, augment.kinds_for(real))
         for c in range(3):
@@ -74,9 +74,9 @@ def test_matching_the_real_images_themselves_costs_nothing() -> None:
 @pytest.mark.parametrize("init", ["real", "noise"])
 def test_start_is_what_was_asked_for(init: str) -> None:
     real = toy_data(SIZES)
-    images, labels = ddlib.DistributionMatching(ipc=3, init=init).initialize(real, 0)
-    assert labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    copies = sum(bool((x == real.train_images).flatten(1).all(1).any()) for x in images)
+    start = ddlib.DistributionMatching(ipc=3, init=init).initialize(real, 0)
+    assert start["labels"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    copies = sum(bool((x == real.train_images).flatten(1).all(1).any()) for x in start["images"])
     assert copies == (9 if init == "real" else 0)
 
 
@@ -84,8 +84,8 @@ def test_every_step_uses_a_network_of_its_own() -> None:
     real = toy_data(SIZES)
     method = ddlib.DistributionMatching(ipc=1, augment=False, batch_real=9)
     objective = method.objective(real, 0)
-    images, labels = method.initialize(real, 0)
-    losses = [float(objective(images, labels, generator("step", step))) for step in range(3)]
+    start = method.initialize(real, 0)
+    losses = [float(objective(start, generator("step", step))) for step in range(3)]
     assert len(set(losses)) == 3
 
 
@@ -96,7 +96,7 @@ def test_distilled_images_match_better_than_any_random_selection() -> None:
     objective = method.objective(real, 0)
 
     def loss(images: Tensor) -> float:
-        return sum(float(objective(images, made.labels, generator("new", i))) for i in range(5))
+        return sum(float(objective({"images": images}, generator("new", i))) for i in range(5))
 
     made = ddlib.distill(real, method)
     selections = [ddlib.distill(real, ddlib.RandomSelection(ipc=1), seed=s) for s in range(20)]

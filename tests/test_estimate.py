@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -10,7 +11,7 @@ from helpers import toy_data
 from torch import Tensor
 
 import ddlib
-from ddlib.distillation import Objective
+from ddlib.distillation import Objective, Variables
 
 MIB = 2**20
 
@@ -27,23 +28,23 @@ class Sleeper:
     step: float = 0.0
     bytes_held: int = 0
 
-    def initialize(self, real: ddlib.ImageData, seed: int) -> tuple[Tensor, Tensor]:
-        return torch.ones(3, *real.shape), torch.arange(3)
+    def initialize(self, real: ddlib.ImageData, seed: int) -> Variables:
+        return {"images": torch.ones(3, *real.shape), "labels": torch.arange(3)}
 
-    def objective(self, real: ddlib.ImageData, seed: int) -> Objective:
+    def objective(self, real: ddlib.ImageData, seed: int, folder: Path | None = None) -> Objective:
         time.sleep(self.prepare)
         times = iter([self.first])
 
-        def loss(images: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
+        def loss(learned: Variables, draws: torch.Generator) -> Tensor:
             time.sleep(next(times, self.step))
             for _ in range(3):  # freed each time: only one is held at once
                 torch.ones(self.bytes_held // 4)
-            return images.square().sum()
+            return learned["images"].square().sum()
 
         return loss
 
-    def optimizer(self, images: Tensor) -> torch.optim.Optimizer:
-        return torch.optim.SGD([images], 0.1)
+    def optimizer(self, variables: Variables) -> torch.optim.Optimizer:
+        return torch.optim.SGD([variables["images"]], 0.1)
 
 
 def seconds(**settings: float) -> float:

@@ -30,7 +30,8 @@ def test_full_distribution_matching_is_the_published_one() -> None:
 
 def test_unknown_names_list_the_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        ValueError, match="unknown method 'dd'; choose one of: random, herding, kcenter, dm"
+        ValueError,
+        match="unknown method 'dd'; choose one of: random, herding, kcenter, dm, mtt, bptt",
     ):
         preset("dd", 10)
     message = "unknown profile 'huge'; choose one of: fast, laptop, colab, full"

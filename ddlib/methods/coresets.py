@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddlib.data import ImageData, check_ipc, sample_per_class
+from ddlib.distillation import Variables
 from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.training import Recipe, train
+
+Init = Literal["real", "noise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,7 @@ class RandomSelection:
     steps: ClassVar[int] = 0
     ipc: int
 
-    def initialize(self, real: ImageData, seed: int) -> tuple[Tensor, Tensor]:
+    def initialize(self, real: ImageData, seed: int) -> Variables:
         rows = sample_per_class(real, self.ipc, generator(seed, "select", device=real.device))
         return chosen(real, rows)
 
@@ -42,7 +45,7 @@ class Herding:
     epochs: int = 10
     network: str = "convnet"
 
-    def initialize(self, real: ImageData, seed: int) -> tuple[Tensor, Tensor]:
+    def initialize(self, real: ImageData, seed: int) -> Variables:
         check_ipc(real, self.ipc)
         features = trained_features(real, self.network, self.epochs, seed)
         return chosen(real, herd(*by_class(real, features), self.ipc, real))
@@ -62,16 +65,26 @@ class KCenter:
     epochs: int = 10
     network: str = "convnet"
 
-    def initialize(self, real: ImageData, seed: int) -> tuple[Tensor, Tensor]:
+    def initialize(self, real: ImageData, seed: int) -> Variables:
         check_ipc(real, self.ipc)
         features = trained_features(real, self.network, self.epochs, seed)
         return chosen(real, cover(*by_class(real, features), self.ipc, real))
 
 
-def chosen(real: ImageData, rows: Int[Tensor, "k ipc"]) -> tuple[Tensor, Tensor]:
+def chosen(real: ImageData, rows: Int[Tensor, "k ipc"]) -> Variables:
     """The training images at `rows`, class after class, and their labels."""
     rows = rows.flatten()
-    return real.train_images[rows].clone(), real.train_labels[rows].clone()
+    return {"images": real.train_images[rows], "labels": real.train_labels[rows]}
+
+
+def first_images(real: ImageData, ipc: int, init: Init, seed: int) -> Variables:
+    """Where the methods that learn images start: random real images, or standard normal noise."""
+    draws = generator(seed, "initialize", device=real.device)
+    start = chosen(real, sample_per_class(real, ipc, draws))
+    if init == "noise":
+        shape = start["images"].shape
+        start["images"] = torch.randn(shape, generator=draws, device=real.device)
+    return start
 
 
 @lru_cache(maxsize=2)  # herding and k-center at several ipc share the networks of two seeds

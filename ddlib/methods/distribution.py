@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,11 +11,10 @@ from torch import Tensor
 
 from ddlib import augment
 from ddlib.data import ImageData, sample_per_class
-from ddlib.distillation import Objective
+from ddlib.distillation import Objective, Variables
 from ddlib.ensemble import activation_bytes
-from ddlib.methods.coresets import chosen
+from ddlib.methods.coresets import Init, first_images
 from ddlib.networks import build, fresh
-from ddlib.seeds import generator
 
 CPU_CHUNK_BYTES = 2**25  # activations of one forward pass; more leaves the cache, and then malloc
 
@@ -30,26 +30,23 @@ class DistributionMatching:
     lr: float = 1.0  # of the synthetic pixels, in standardized units
     momentum: float = 0.5
     augment: bool = True
-    init: Literal["real", "noise"] = "real"
+    init: Init = "real"
     network: str = "convnet"
 
-    def initialize(self, real: ImageData, seed: int) -> tuple[Tensor, Tensor]:
-        draws = generator(seed, "initialize", device=real.device)
-        images, labels = chosen(real, sample_per_class(real, self.ipc, draws))
-        if self.init == "noise":
-            images = torch.randn(images.shape, generator=draws, device=real.device)
-        return images, labels
+    def initialize(self, real: ImageData, seed: int) -> Variables:
+        return first_images(real, self.ipc, self.init, seed)
 
-    def optimizer(self, images: Tensor) -> torch.optim.Optimizer:
-        return torch.optim.SGD([images], self.lr, self.momentum)
+    def optimizer(self, variables: Variables) -> torch.optim.Optimizer:
+        return torch.optim.SGD([variables["images"]], self.lr, self.momentum)
 
-    def objective(self, real: ImageData, seed: int) -> Objective:
+    def objective(self, real: ImageData, seed: int, folder: Path | None = None) -> Objective:
         kinds, chunk = augment.kinds_for(real), self._chunk(real)
 
-        def loss(images: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
+        def loss(variables: Variables, draws: torch.Generator) -> Tensor:
             net = fresh(self.network, real, draws)
             rows = sample_per_class(real, self.batch_real, draws)
-            batch, synthetic = real.train_images[rows], images.unflatten(0, (-1, self.ipc))
+            batch = real.train_images[rows]
+            synthetic = variables["images"].unflatten(0, (-1, self.ipc))
             if self.augment:
                 draw = augment.sample(len(rows), 1, draws, kinds)
                 batch, synthetic = (

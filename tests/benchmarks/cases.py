@@ -63,13 +63,13 @@ def dm_ours(device: str) -> Work:
     real = random_data((3, 32, 32), device, 5000, 10)
     method = ddlib.DistributionMatching(ipc=10, batch_real=256)
     objective = method.objective(real, 0)
-    images, labels = method.initialize(real, 0)
-    images.requires_grad_()
-    optimizer = method.optimizer(images)
+    learned = method.initialize(real, 0)
+    learned["images"].requires_grad_()
+    optimizer = method.optimizer(learned)
     draws = generator("ours", device=device)
 
     def step() -> None:
-        loss = objective(images, labels, draws)
+        loss = objective(learned, draws)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
