@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +69,18 @@ def _continue(
 ) -> Float[Tensor, "e t p"]:
     """Read what the files of these experts hold, and train them side by side from there on."""
     path = _read(files, recipe.epochs, real.device)
-    first = max(len(path) - 1, 0)
+    first, saved = max(len(path) - 1, 0), time.monotonic()
     bar.update(first * len(seeds))
     start = unflatten(net, path[-1]) if path else None
-    saved = time.monotonic()
-    images, labels = real.train_images, real.train_labels
-    for parameters in train_epochs(net, images, labels, recipe, seeds, start=start, first=first):
-        theta = flatten(net, parameters)
-        if path and len(path) == first + 1 and theta.equal(path[-1]):
-            continue  # the point that training begins at is there already
-        path.append(theta)
-        bar.update(len(seeds) if len(path) > 1 else 0)
-        if time.monotonic() - saved > SAVE_SECONDS or len(path) == recipe.epochs + 1:
-            _write(files, torch.stack(path, 1))
-            saved = time.monotonic()
+    data = real.train_images, real.train_labels
+    if len(path) <= recipe.epochs:
+        training = train_epochs(net, *data, recipe, seeds, start=start, first=first)
+        for parameters in islice(training, bool(path), None):  # where it starts may be known
+            path.append(flatten(net, parameters))
+            bar.update(len(seeds) if len(path) > 1 else 0)
+            if time.monotonic() - saved > SAVE_SECONDS or len(path) == recipe.epochs + 1:
+                _write(files, torch.stack(path, 1))
+                saved = time.monotonic()
     return torch.stack(path, 1)
 
 

@@ -31,8 +31,8 @@ class BPTT:
 
     tag: ClassVar[str] = "bptt"
     ipc: int
-    steps: int = 60  # outer steps: updates of the images
-    inner_steps: int = 60  # training steps of the network that the outer loss looks into
+    steps: int = 40  # outer steps: updates of the images
+    inner_steps: int = 30  # training steps of the network that the outer loss looks into
     window: int | None = None  # differentiate so many of them, at random; None: all, always
     inner: Literal["sgd", "adam"] = "sgd"
     inner_lr: float = 0.01

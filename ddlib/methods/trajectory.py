@@ -23,7 +23,7 @@ from ddlib.seeds import new_key, pick
 from ddlib.training import Recipe
 from ddlib.unroll import inner_loss, sgd, unroll
 
-EXPERT_SEEDS = 10_000  # experts never share a beginning with networks that judge a set
+EXPERT_SEED = 10_000  # experts never share a beginning with networks that judge a set
 SURE = 0.9  # what a soft label starts with for its own class
 
 
@@ -33,7 +33,7 @@ class TrajectoryMatching:
 
     tag: ClassVar[str] = "mtt"
     ipc: int
-    steps: int = 100
+    steps: int = 50
     inner_steps: int = 20  # of the student, on the synthetic images
     batch: int | None = None  # synthetic images in one inner step; None: all
     experts: int = 2  # networks trained on the real images
@@ -52,6 +52,10 @@ class TrajectoryMatching:
     augment: bool = False
     init: Init = "real"
     network: str = "convnet"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_start < self.max_start:
+            raise ValueError(f"min_start must be from 0 to max_start - 1; got {self.min_start}")
 
     def initialize(self, real: ImageData, seed: int) -> Variables:
         start = first_images(real, self.ipc, self.init, seed)
@@ -77,7 +81,7 @@ class TrajectoryMatching:
     def objective(self, real: ImageData, seed: int, folder: Path | None = None) -> Objective:
         net = build(self.network, real.shape, len(real.classes))
         kinds = augment.kinds_for(real) if self.augment else ()
-        paths = self.expert_paths(real, seed, folder)
+        paths = self.expert_paths(real, folder)
 
         def loss(variables: Variables, draws: torch.Generator) -> Tensor:
             key, shown = new_key(draws), self.render(variables)
@@ -91,10 +95,12 @@ class TrajectoryMatching:
 
         return loss
 
-    def expert_paths(
-        self, real: ImageData, seed: int, folder: Path | None = None
-    ) -> Float[Tensor, "e t p"]:
-        """Where the experts were after each epoch that is ever read, and not one more."""
+    def expert_paths(self, real: ImageData, folder: Path | None = None) -> Float[Tensor, "e t p"]:
+        """Where the experts were after each epoch that is ever read, and not one more.
+
+        They are the same for every seed of the distillation, as in the published code: what a
+        seed changes is the first images and the segments that are drawn.
+        """
         recipe = Recipe(
             epochs=self.max_start - 1 + self.expert_epochs,
             batch=self.expert_batch,
@@ -102,8 +108,8 @@ class TrajectoryMatching:
             momentum=0.0,
             augment=augment.kinds_for(real) if self.augment else (),
         )
-        first = EXPERT_SEEDS * (seed + 1)
-        return train_experts(real, self.network, recipe, range(first, first + self.experts), folder)
+        seeds = range(EXPERT_SEED, EXPERT_SEED + self.experts)
+        return train_experts(real, self.network, recipe, seeds, folder)
 
 
 def trajectory_distance(
