@@ -81,7 +81,7 @@ def _bptt(ipc: int, profile: str) -> dict[str, int | float | None]:
             {"inner_steps": 150, "window": None} if ipc == 1 else {"inner_steps": 300, "window": 60}
         )
         return {**inner, "steps": 5000, "lr": 0.02, "batch": 100}
-    steps = {"laptop": 260, "colab": 200}[profile]
+    steps = {"laptop": 200, "colab": 200}[profile]
     return {"inner_steps": 120, "window": 20, "steps": steps, "lr": 0.02, "batch": 100}
 
 
@@ -104,7 +104,7 @@ def _trajectory(ipc: int, profile: str) -> dict[str, int | float | None]:
             "inner_steps": 50 if ipc == 1 else 30, "lr": 100.0 if ipc <= 10 else 1000.0,
             "inner_lr": inner_lr, "lr_rate": rate / inner_lr**2, "augment": True,
         }  # fmt: skip
-    experts, steps = {"laptop": (3, 250), "colab": (5, 500)}[profile]
+    experts, steps = {"laptop": (3, 200), "colab": (5, 500)}[profile]
     return {
         "steps": steps, "experts": experts, "expert_epochs": 1, "expert_batch": 256,
         "max_start": 3, "inner_steps": 30, "lr": 30.0, "inner_lr": 0.02, "batch": 100,
