@@ -9,6 +9,7 @@ from ddlib.memory import keep_freed_memory
 from ddlib.methods.bptt import BPTT
 from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
+from ddlib.methods.gradient import GradientMatching
 from ddlib.methods.trajectory import TrajectoryMatching
 from ddlib.presets import device_for, preset, profile
 from ddlib.results import Trace, load_recorded, load_result, load_trace
@@ -20,6 +21,7 @@ __all__ = [
     "DivergenceError",
     "Estimate",
     "Evaluation",
+    "GradientMatching",
     "Herding",
     "ImageData",
     "KCenter",

@@ -19,6 +19,11 @@ AnyMethod = (
     | Annotated[ddlib.Herding, tyro.conf.subcommand("herding")]
     | Annotated[ddlib.KCenter, tyro.conf.subcommand("kcenter")]
     | Annotated[ddlib.DistributionMatching, tyro.conf.subcommand("dm")]
+    | Annotated[ddlib.GradientMatching, tyro.conf.subcommand("dc")]
+    | Annotated[
+        ddlib.GradientMatching,
+        tyro.conf.subcommand("dsa", constructor=METHODS["dsa"]),
+    ]
     | Annotated[ddlib.TrajectoryMatching, tyro.conf.subcommand("mtt")]
     | Annotated[ddlib.BPTT, tyro.conf.subcommand("bptt")]
 )

@@ -17,7 +17,9 @@ from ddlib.files import damaged, load_tensors, save_tensors
 from ddlib.provenance import provenance
 from ddlib.seeds import generator
 
-Variables = dict[str, Tensor]  # what a run starts from; it learns the floating point ones
+# What a run starts from, moves, and keeps in its checkpoint. The optimizer of the method says which
+# ones are learned; a method may also hand on to its next step what it needs there.
+Variables = dict[str, Tensor]
 Objective = Callable[[Variables, torch.Generator], Tensor]
 BEAT = 10  # steps between two looks at the loss; each look waits for the device
 EXPLODED = 1e4  # standardized pixels; those of photographs stay below 3

@@ -28,10 +28,25 @@ def test_full_distribution_matching_is_the_published_one() -> None:
     assert preset("dm", 100, "full").lr == 10.0
 
 
+@pytest.mark.parametrize(("ipc", "outer", "epochs"), [(1, 1, 1), (10, 10, 50), (50, 50, 10)])
+@pytest.mark.parametrize(("tag", "init"), [("dc", "noise"), ("dsa", "real")])
+def test_full_gradient_matching_is_the_published_one(
+    tag: str, init: str, ipc: int, outer: int, epochs: int
+) -> None:
+    """Zhao et al., ICLR 2021, and Zhao & Bilen, ICML 2021: 1000 networks."""
+    published = {
+        "steps": 1000 * outer, "outer": outer, "inner_epochs": epochs, "inner_lr": 0.01,
+        "batch": 256, "batch_real": 256, "lr": 0.1, "momentum": 0.5, "augment": tag == "dsa",
+        "init": init, "network": "convnet",
+    }  # fmt: skip
+    assert asdict(preset(tag, ipc, "full")) == {"ipc": ipc, **published}
+
+
 def test_unknown_names_list_the_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         ValueError,
-        match="unknown method 'dd'; choose one of: random, herding, kcenter, dm, mtt, bptt",
+        match="unknown method 'dd'; "
+        "choose one of: random, herding, kcenter, dm, dc, dsa, mtt, bptt",
     ):
         preset("dd", 10)
     message = "unknown profile 'huge'; choose one of: fast, laptop, colab, full"

@@ -1,0 +1,146 @@
+"""Gradient matching (DC: Zhao et al., ICLR 2021; DSA: Zhao & Bilen, ICML 2021).
+
+Networks get the same training signal from the synthetic images as from the real ones.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ddlib import augment
+from ddlib.data import ImageData, sample_per_class
+from ddlib.distillation import Objective, Variables
+from ddlib.ensemble import Parameters, flatten, forward, initialize_many, side_by_side, unflatten
+from ddlib.methods.coresets import Init, first_images
+from ddlib.networks import build
+from ddlib.seeds import new_key
+from ddlib.training import cross_entropy
+from ddlib.unroll import inner_loss, sgd, train_through
+
+EPS = 1e-6  # added to the product of two lengths, as in the released code
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientMatching:
+    """Settings of gradient matching; the defaults suit 8x8 digits on two CPU cores.
+
+    Without augmentation this is DC, with it DSA. One step is one match, that is, one update of the
+    images. A network serves `outer` matches in a row: it begins fresh, and between two matches it
+    is trained on the images as they are then, for `inner_epochs` epochs of plain SGD. The order is
+    that of the released code. Ours differs in two ways: inner batches are shuffled and augmented
+    by seeds and not by the clock, and the last outer iteration may be cut short by `steps`.
+    """
+
+    ipc: int
+    steps: int = 100  # matches in all
+    outer: int = 5  # matches for each network; published: 1, 10, 50 at ipc 1, 10, 50
+    inner_epochs: int = 10  # of training between two matches; published: 1, 50, 10
+    inner_lr: float = 0.01  # of that training
+    batch: int = 256  # synthetic images in one step of that training
+    batch_real: int = 64  # real images per class and match
+    lr: float = 0.1  # of the synthetic pixels, in standardized units
+    momentum: float = 0.5
+    augment: bool = False
+    init: Init = "real"
+    network: str = "convnet"
+
+    @property
+    def tag(self) -> str:
+        return "dsa" if self.augment else "dc"
+
+    def initialize(self, real: ImageData, seed: int) -> Variables:
+        """Images and labels, and what the matches hand on: the network, and their number."""
+        net = build(self.network, real.shape, len(real.classes))
+        size = sum(p.numel() for p in net.parameters())
+        start = first_images(real, self.ipc, self.init, seed)
+        theta = torch.zeros(1, size, device=real.device)
+        return {**start, "network": theta, "matches": torch.tensor(0)}
+
+    def optimizer(self, variables: Variables) -> torch.optim.Optimizer:
+        return torch.optim.SGD([variables["images"]], self.lr, self.momentum)
+
+    def objective(self, real: ImageData, seed: int, folder: Path | None = None) -> Objective:
+        """The loss of one match; calling it also moves `network` and `matches` on by one match."""
+        net = build(self.network, real.shape, len(real.classes))
+        kinds = augment.kinds_for(real) if self.augment else ()
+        together = side_by_side(net, self.batch_real, real.shape, real.device)
+
+        def loss(variables: Variables, draws: torch.Generator) -> Tensor:
+            theta = self._next_network(net, kinds, variables, draws)
+            rows = sample_per_class(real, self.batch_real, draws)
+            batch = real.train_images[rows]
+            synthetic = variables["images"].unflatten(0, (-1, self.ipc))
+            if kinds:
+                draw = augment.sample(len(rows), 1, draws, kinds)
+                batch, synthetic = (
+                    augment.apply(x.flatten(0, 1), draw).view_as(x) for x in (batch, synthetic)
+                )
+            goal = class_gradients(net, theta, batch, together)
+            found = class_gradients(net, theta, synthetic, together, create_graph=True)
+            return gradient_distance(goal, found)
+
+        return loss
+
+    @torch.no_grad()
+    def _next_network(
+        self, net: nn.Module, kinds: tuple[str, ...], variables: Variables, draws: torch.Generator
+    ) -> Float[Tensor, "1 p"]:
+        """The network of this match: a fresh one, or the last one trained on the images.
+
+        It travels among the variables, so that a checkpoint has it. No gradient flows through its
+        training.
+        """
+        images, labels, theta = (variables[k] for k in ("images", "labels", "network"))
+        key, served = new_key(draws), int(variables["matches"])
+        if served % self.outer == 0:
+            theta.copy_(flatten(net, initialize_many(net, [key], images.device)))
+        else:
+            steps = range(self.inner_epochs * -(-len(images) // self.batch))
+            inner, lr = inner_loss(net, key, self.batch, kinds), torch.tensor(self.inner_lr)
+            for (after,) in train_through(inner, sgd(), (theta,), images, labels, lr, steps):
+                theta.copy_(after)
+        variables["matches"] += 1
+        return theta
+
+
+def class_gradients(
+    net: nn.Module,
+    theta: Float[Tensor, "1 p"],
+    images: Float[Tensor, "k b c h w"],
+    together: int = 1,
+    create_graph: bool = False,
+) -> Parameters:
+    """Gradient (k, ...) of each class's mean cross-entropy with respect to each parameter.
+
+    Every class sees a copy of the one network `theta`; `together` classes run in one pass.
+    """
+    labels = torch.arange(len(images), device=images.device)[:, None].expand(images.shape[:2])
+    each = []
+    for x, y in zip(images.split(together), labels.split(together), strict=True):
+        copies = theta.detach().repeat(len(x), 1).requires_grad_()
+        losses = cross_entropy(forward(net, unflatten(net, copies), x), y)
+        each += torch.autograd.grad(losses.sum(), copies, create_graph=create_graph)
+    return unflatten(net, torch.cat(each))
+
+
+def gradient_distance(real: Parameters, synthetic: Parameters) -> Float[Tensor, ""]:
+    """The loss of gradient matching: one minus the cosine, for each row of each weight. ::
+
+        D = sum_c sum_l sum_r  1 - <g_clr, h_clr> / (|g_clr| |h_clr| + eps)
+
+    g and h are the gradients of class c on real and on synthetic images. A row r of layer l holds
+    the weights of one output: (k, out, ...) flattened from the third axis on. Biases and the
+    scales of norm layers have no rows and are left out, as in the released code.
+    """
+    weights = [name for name, g in real.items() if g.ndim > 2]
+    return sum(_row_distance(real[name], synthetic[name]).sum() for name in weights)
+
+
+def _row_distance(
+    g: Float[Tensor, "k out *rest"], h: Float[Tensor, "k out *rest"]
+) -> Float[Tensor, "k out"]:
+    g, h = g.flatten(2), h.flatten(2)
+    return 1 - (g * h).sum(2) / (g.norm(dim=2) * h.norm(dim=2) + EPS)
