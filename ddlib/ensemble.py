@@ -15,6 +15,7 @@ from ddlib.networks import initialize
 from ddlib.seeds import generator
 
 Parameters = dict[str, Tensor]
+CPU_CHUNK_BYTES = 2**25  # activations of one pass on a CPU
 
 
 def initialize_many(
@@ -68,6 +69,17 @@ def activation_bytes(net: nn.Module, shape: tuple[int, int, int]) -> int:
     for hook in hooks:
         hook.remove()
     return 4 * sum(sizes)
+
+
+def cached_images(net: nn.Module, shape: tuple[int, int, int], device: torch.device) -> int | None:
+    """How many images of `shape` to send through `net` at a time: what stays in a CPU's cache.
+
+    More would not only leave the cache: large blocks go back to the system at every layer, at the
+    price of thousands of page faults. On a GPU all images go at once (None).
+    """
+    if device.type != "cpu":
+        return None
+    return max(1, CPU_CHUNK_BYTES // activation_bytes(net, shape))
 
 
 def side_by_side(

@@ -12,11 +12,9 @@ from torch import Tensor
 from ddlib import augment
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distillation import Objective, Variables
-from ddlib.ensemble import activation_bytes
+from ddlib.ensemble import cached_images
 from ddlib.methods.coresets import Init, first_images
 from ddlib.networks import build, fresh
-
-CPU_CHUNK_BYTES = 2**25  # activations of one forward pass; more leaves the cache, and then malloc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +38,9 @@ class DistributionMatching:
         return torch.optim.SGD([variables["images"]], self.lr, self.momentum)
 
     def objective(self, real: ImageData, seed: int, folder: Path | None = None) -> Objective:
-        kinds, chunk = augment.kinds_for(real), self._chunk(real)
+        kinds = augment.kinds_for(real)
+        net = build(self.network, real.shape, len(real.classes))
+        chunk = cached_images(net, real.shape, real.device)
 
         def loss(variables: Variables, draws: torch.Generator) -> Tensor:
             net = fresh(self.network, real, draws)
@@ -55,13 +55,6 @@ class DistributionMatching:
             return mean_feature_distance(net.embed, batch, synthetic, chunk)
 
         return loss
-
-    def _chunk(self, real: ImageData) -> int | None:
-        """Real images in one forward pass: what stays in a CPU's cache; all of them on a GPU."""
-        if real.device.type != "cpu":
-            return None
-        net = build(self.network, real.shape, len(real.classes))
-        return max(1, CPU_CHUNK_BYTES // activation_bytes(net, real.shape))
 
 
 def mean_feature_distance(

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from ddlib import augment
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distillation import Objective, Variables
-from ddlib.ensemble import Parameters, flatten, forward, initialize_many, side_by_side, unflatten
+from ddlib.ensemble import (
+    Parameters,
+    cached_images,
+    flatten,
+    forward,
+    initialize_many,
+    side_by_side,
+    unflatten,
+)
 from ddlib.methods.coresets import Init, first_images
 from ddlib.networks import build
 from ddlib.seeds import new_key
@@ -67,6 +75,7 @@ class GradientMatching:
         net = build(self.network, real.shape, len(real.classes))
         kinds = augment.kinds_for(real) if self.augment else ()
         together = side_by_side(net, self.batch_real, real.shape, real.device)
+        chunk = cached_images(net, real.shape, real.device)
 
         def loss(variables: Variables, draws: torch.Generator) -> Tensor:
             theta = self._next_network(net, kinds, variables, draws)
@@ -78,7 +87,7 @@ class GradientMatching:
                 batch, synthetic = (
                     augment.apply(x.flatten(0, 1), draw).view_as(x) for x in (batch, synthetic)
                 )
-            goal = class_gradients(net, theta, batch, together)
+            goal = class_gradients(net, theta, batch, together, chunk)
             found = class_gradients(net, theta, synthetic, together, create_graph=True)
             return gradient_distance(goal, found)
 
@@ -111,18 +120,24 @@ def class_gradients(
     theta: Float[Tensor, "1 p"],
     images: Float[Tensor, "k b c h w"],
     together: int = 1,
+    chunk: int | None = None,
     create_graph: bool = False,
 ) -> Parameters:
     """Gradient (k, ...) of each class's mean cross-entropy with respect to each parameter.
 
-    Every class sees a copy of the one network `theta`; `together` classes run in one pass.
+    Every class sees a copy of the one network `theta`. `together` classes run in one pass, and
+    `chunk` images of each; the mean over all images is the sum of the chunks' shares.
     """
+    n = images.shape[1]
     labels = torch.arange(len(images), device=images.device)[:, None].expand(images.shape[:2])
     each = []
     for x, y in zip(images.split(together), labels.split(together), strict=True):
-        copies = theta.detach().repeat(len(x), 1).requires_grad_()
-        losses = cross_entropy(forward(net, unflatten(net, copies), x), y)
-        each += torch.autograd.grad(losses.sum(), copies, create_graph=create_graph)
+        copies, total = theta.detach().repeat(len(x), 1).requires_grad_(), 0
+        for part, own in zip(x.split(chunk or n, 1), y.split(chunk or n, 1), strict=True):
+            losses = cross_entropy(forward(net, unflatten(net, copies), part), own)
+            share = losses.sum() * (part.shape[1] / n)
+            total = total + torch.autograd.grad(share, copies, create_graph=create_graph)[0]
+        each.append(total)
     return unflatten(net, torch.cat(each))
 
 

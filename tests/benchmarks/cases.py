@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import plain
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 import ddlib
 from ddlib.data import ImageData
+from ddlib.distillation import LearningMethod
 from ddlib.distilled import DistilledSet
 from ddlib.networks import build
 from ddlib.provenance import peak_memory_mib
@@ -23,6 +25,7 @@ from ddlib.seeds import generator
 from ddlib.training import Recipe, accuracy, train
 
 Work = Callable[[], None]
+OUTER = ("dm_", "mtt_", "bptt_", "dsa_")  # cases that take outer steps
 NETS = range(20)  # seeds of the evaluated networks
 
 
@@ -38,8 +41,8 @@ def random_data(shape: tuple[int, int, int], device: str, train: int, test: int)
 
 
 def step_count(device: str) -> int:
-    """Steps of distribution matching in one measurement; a GPU's are too short to time alone."""
-    return 1 if device == "cpu" else 200
+    """Outer steps in one measurement; a GPU's are too short to time alone."""
+    return 1 if device == "cpu" else 20
 
 
 def dm_plain(device: str) -> Work:
@@ -58,13 +61,12 @@ def dm_plain(device: str) -> Work:
     return lambda: [step() for _ in range(step_count(device))]
 
 
-def dm_ours(device: str) -> Work:
-    """The same step by ddlib."""
-    real = random_data((3, 32, 32), device, 5000, 10)
-    method = ddlib.DistributionMatching(ipc=10, batch_real=256)
+def outer_steps(real: ImageData, method: LearningMethod, device: str) -> Work:
+    """Outer steps of a method as `ddlib.distill` takes them."""
     objective = method.objective(real, 0)
     learned = method.initialize(real, 0)
-    learned["images"].requires_grad_()
+    for variable in learned.values():
+        variable.requires_grad_(variable.is_floating_point())
     optimizer = method.optimizer(learned)
     draws = generator("ours", device=device)
 
@@ -76,6 +78,74 @@ def dm_ours(device: str) -> Work:
 
     step()
     return lambda: [step() for _ in range(step_count(device))]
+
+
+def dm_ours(device: str) -> Work:
+    """The same step by ddlib."""
+    real = random_data((3, 32, 32), device, 5000, 10)
+    return outer_steps(real, ddlib.DistributionMatching(ipc=10, batch_real=256), device)
+
+
+def mtt_plain(device: str) -> Work:
+    """Trajectory matching, ipc 1, 50 inner steps, retained graph."""
+    net = plain.PlainConvNet((3, 32, 32), 10, width=128, depth=3).to(device)
+    start = torch.nn.utils.parameters_to_vector(net.parameters()).detach()
+    goal = start + 0.01 * torch.randn_like(start)
+    synthetic = torch.randn(10, 3, 32, 32, device=device, requires_grad=True)
+    lr = torch.tensor(0.01, device=device, requires_grad=True)
+    labels = torch.arange(10, device=device)
+    optimizer = torch.optim.SGD([synthetic, lr], 1e-7, 0.5)
+    step = partial(
+        plain.trajectory_matching_step, net, start, goal, synthetic, labels, lr, 50, optimizer
+    )
+    step()
+    return lambda: [step() for _ in range(step_count(device))]
+
+
+def mtt_ours(device: str) -> Work:
+    real = random_data((3, 32, 32), device, 100, 10)  # few images: experts take no time here
+    method = ddlib.TrajectoryMatching(
+        ipc=1, inner_steps=50, experts=1, expert_batch=10, lr=1e-7, lr_rate=1e-7
+    )
+    return outer_steps(real, method, device)
+
+
+def bptt_plain(device: str) -> Work:
+    """Meta-model matching, ipc 1, 150 inner steps with momentum, 640 real images."""
+    real = random_data((3, 32, 32), device, 640, 10)
+    net = plain.PlainConvNet((3, 32, 32), 10, width=128, depth=3).to(device)
+    synthetic = torch.randn(10, 3, 32, 32, device=device, requires_grad=True)
+    labels = torch.arange(10, device=device)
+    optimizer = torch.optim.Adam([synthetic], 1e-4)
+    data = synthetic, labels, real.train_images, real.train_labels
+    step = partial(plain.backpropagation_through_time_step, net, *data, 150, optimizer)
+    step()
+    return lambda: [step() for _ in range(step_count(device))]
+
+
+def bptt_ours(device: str) -> Work:
+    real = random_data((3, 32, 32), device, 640, 10)
+    return outer_steps(real, ddlib.BPTT(ipc=1, inner_steps=150, batch_real=64, lr=1e-4), device)
+
+
+def dsa_plain(device: str) -> Work:
+    """One match of DSA at its published size, one class after the other."""
+    real = random_data((3, 32, 32), device, 5000, 10)
+    by_class = [real.train_images[real.train_labels == c] for c in range(10)]
+    net = plain.PlainConvNet(real.shape, 10, width=128, depth=3).to(device)
+    synthetic = torch.randn(100, 3, 32, 32, device=device, requires_grad=True)
+    optimizer = torch.optim.SGD([synthetic], 0.1, 0.5)
+    draws = generator("plain", device=device)
+    step = partial(plain.gradient_matching_step, net, by_class, synthetic, optimizer, draws)
+    step()
+    return lambda: [step() for _ in range(step_count(device))]
+
+
+def dsa_ours(device: str) -> Work:
+    """The same match; a fresh network each time, as the first one of each outer iteration."""
+    real = random_data((3, 32, 32), device, 5000, 10)
+    method = ddlib.GradientMatching(ipc=10, outer=1, batch_real=256, augment=True)
+    return outer_steps(real, method, device)
 
 
 def kept(case: Callable[[str], Work]) -> Callable[[str], Work]:
@@ -172,6 +242,12 @@ CASES: dict[str, Callable[[str], Work]] = {
     "dm_ours": dm_ours,
     "dm_plain_kept": kept(dm_plain),
     "dm_ours_kept": kept(dm_ours),
+    "mtt_plain": mtt_plain,
+    "mtt_ours": mtt_ours,
+    "bptt_plain": bptt_plain,
+    "bptt_ours": bptt_ours,
+    "dsa_plain": dsa_plain,
+    "dsa_ours": dsa_ours,
     "study_plain": study_plain,
     "study_ours": study_ours,
     "dc_plain": dc_plain,
@@ -195,7 +271,7 @@ def main(name: str, device: str) -> None:
     before = clock()
     work()
     seconds = clock() - before
-    if name.startswith("dm_"):
+    if name.startswith(OUTER):
         seconds /= step_count(device)
     print(json.dumps({"seconds": seconds, "peak_mib": peak_memory_mib(device)}))
 

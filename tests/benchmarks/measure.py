@@ -31,6 +31,11 @@ COMPARISONS = {
     "dm_step_kept": (
         "The same, both after keep_freed_memory()", "dm_plain_kept", "dm_ours_kept", None,
     ),
+    "mtt_step": (
+        "One of trajectory matching, ipc 1, 50 inner steps", "mtt_plain", "mtt_ours", 0.71,
+    ),
+    "bptt_step": ("One of BPTT, ipc 1, 150 inner steps", "bptt_plain", "bptt_ours", None),
+    "dsa_step": ("One match of DSA, ipc 10", "dsa_plain", "dsa_ours", 1.5),
     "evaluation_study": ("20 networks on 100 digits, 'study'", "study_plain", "study_ours", 1.0),
     "evaluation_dc": ("20 networks on 100 images, 'dc'", "dc_plain", "dc_ours", 1.0),
     "vmap": ("20 networks in one vmap against one by one", "one_by_one", "side_by_side", None),

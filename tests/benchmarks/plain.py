@@ -54,6 +54,89 @@ def distribution_matching_step(
     optimizer.step()
 
 
+def trajectory_matching_step(
+    net: PlainConvNet,
+    start: Tensor,
+    goal: Tensor,
+    synthetic: Tensor,
+    labels: Tensor,
+    lr: Tensor,
+    steps: int,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """One outer step of trajectory matching; autograd keeps the graphs of all inner steps."""
+    theta = start.clone().requires_grad_()
+    for _ in range(steps):
+        loss = F.cross_entropy(_with_vector(net, theta, synthetic), labels)
+        (gradient,) = torch.autograd.grad(loss, theta, create_graph=True)
+        theta = theta - lr * gradient
+    distance = (theta - goal).square().sum() / (start - goal).square().sum()
+    optimizer.zero_grad()
+    distance.backward()
+    optimizer.step()
+
+
+def backpropagation_through_time_step(
+    net: PlainConvNet,
+    synthetic: Tensor,
+    labels: Tensor,
+    real: Tensor,
+    real_labels: Tensor,
+    steps: int,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """One outer step of meta-model matching: momentum SGD, all of it differentiated."""
+    theta = torch.nn.utils.parameters_to_vector(net.parameters()).detach().requires_grad_()
+    velocity = torch.zeros_like(theta)
+    for _ in range(steps):
+        loss = F.cross_entropy(_with_vector(net, theta, synthetic), labels)
+        (gradient,) = torch.autograd.grad(loss, theta, create_graph=True)
+        velocity = 0.9 * velocity + gradient
+        theta = theta - 0.01 * velocity
+    optimizer.zero_grad()
+    F.cross_entropy(_with_vector(net, theta, real), real_labels).backward()
+    optimizer.step()
+
+
+def _with_vector(net: nn.Module, theta: Tensor, images: Tensor) -> Tensor:
+    """Logits of `net` with its parameters cut out of one vector."""
+    parameters, used = {}, 0
+    for name, parameter in net.named_parameters():
+        parameters[name] = theta[used : used + parameter.numel()].view(parameter.shape)
+        used += parameter.numel()
+    return torch.func.functional_call(net, parameters, (images,))
+
+
+def gradient_matching_step(
+    net: PlainConvNet,
+    real: list[Tensor],
+    synthetic: Tensor,
+    optimizer: torch.optim.Optimizer,
+    draws: torch.Generator,
+    batch: int = 256,
+) -> None:
+    """One match of DSA, one class after the other; the graphs of all classes are kept."""
+    ipc = len(synthetic) // len(real)
+    loss = torch.zeros((), device=synthetic.device)
+    weights = list(net.parameters())
+    for c, images in enumerate(real):
+        picks = torch.randperm(len(images), generator=draws, device=images.device)[:batch]
+        change = augment.sample(1, 1, draws)  # one for this class, real and synthetic
+        both = []
+        for x in (images[picks], synthetic[c * ipc : (c + 1) * ipc]):
+            y = torch.full((len(x),), c, device=x.device)
+            value = F.cross_entropy(net(augment.apply(x, change)), y)
+            both.append(torch.autograd.grad(value, weights, create_graph=x.requires_grad))
+        for g, h in zip(*both, strict=True):
+            if g.ndim > 1:
+                g, h = g.flatten(1), h.flatten(1)
+                lengths = g.norm(dim=1) * h.norm(dim=1)
+                loss = loss + (1 - (g * h).sum(1) / (lengths + 1e-6)).sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
 def train(
     net: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, draws: torch.Generator
 ) -> None:
