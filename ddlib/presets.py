@@ -120,7 +120,7 @@ def _bptt(ipc: int, profile: str) -> dict[str, int | float | None]:
             {"inner_steps": 150, "window": None} if ipc == 1 else {"inner_steps": 300, "window": 60}
         )
         return {**inner, "steps": 5000, "lr": 0.02, "batch": 100}
-    steps = {"laptop": 200, "colab": 200}[profile]
+    steps = 1000 if ipc == 1 else 200
     return {"inner_steps": 120, "window": 20, "steps": steps, "lr": 0.02, "batch": 100}
 
 
@@ -145,6 +145,6 @@ def _trajectory(ipc: int, profile: str) -> dict[str, int | float | None]:
         }  # fmt: skip
     experts, steps = {"laptop": (3, 200), "colab": (5, 500)}[profile]
     return {
-        "steps": steps, "experts": experts, "expert_epochs": 1, "expert_batch": 256,
+        "steps": max(steps, 1000) if ipc == 1 else steps, "experts": experts, "expert_epochs": 1, "expert_batch": 256,
         "max_start": 3, "inner_steps": 30, "lr": 30.0, "inner_lr": 0.02, "batch": 100,
     }  # fmt: skip
