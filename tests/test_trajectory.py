@@ -108,8 +108,8 @@ def test_resumed_ends_with_the_same_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_defaults_beat_random_images_clearly(digits: ddlib.ImageData, seed: int) -> None:
+def test_defaults_beat_random_images_clearly(
+    digits: ddlib.ImageData, random_digits_accuracy: float, seed: int
+) -> None:
     made = ddlib.distill(digits, ddlib.TrajectoryMatching(ipc=1), seed=seed)
-    chosen = ddlib.distill(digits, ddlib.RandomSelection(ipc=1), seed=seed)
-    found, baseline = (ddlib.evaluate(one, digits, nets=2).mean for one in (made, chosen))
-    assert found > baseline + 10
+    assert ddlib.evaluate(made, digits, nets=2).mean > random_digits_accuracy + 10
