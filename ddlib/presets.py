@@ -146,5 +146,6 @@ def _trajectory(ipc: int, profile: str) -> dict[str, int | float | None]:
     experts, steps = {"laptop": (3, 200), "colab": (5, 500)}[profile]
     return {
         "steps": 1000 if ipc == 1 else steps, "experts": experts, "expert_epochs": 1,
-        "expert_batch": 256, "max_start": 3, "inner_steps": 30, "lr": 30.0, "inner_lr": 0.02, "batch": 100,
+        "expert_batch": 256, "max_start": 3, "inner_steps": 30, "lr": 30.0, "inner_lr": 0.02,
+        "batch": 100,
     }  # fmt: skip

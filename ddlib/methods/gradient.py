@@ -151,11 +151,12 @@ def gradient_distance(real: Parameters, synthetic: Parameters) -> Float[Tensor, 
     scales of norm layers have no rows and are left out, as in the released code.
     """
     weights = [name for name, g in real.items() if g.ndim > 2]
-    return sum(_row_distance(real[name], synthetic[name]).sum() for name in weights)
+    return sum(row_distance(real[name], synthetic[name]).sum() for name in weights)
 
 
-def _row_distance(
+def row_distance(
     g: Float[Tensor, "k out *rest"], h: Float[Tensor, "k out *rest"]
 ) -> Float[Tensor, "k out"]:
+    """One minus the cosine of each row: 0 for the same direction, 1 for a right angle."""
     g, h = g.flatten(2), h.flatten(2)
     return 1 - (g * h).sum(2) / (g.norm(dim=2) * h.norm(dim=2) + EPS)
