@@ -1,4 +1,4 @@
-"""Every internal link of the built book leads somewhere, and Colab buttons name notebooks."""
+"""What can be checked in the pages' text: links lead somewhere, and tables are tables."""
 
 from functools import cache
 from pathlib import Path
@@ -45,3 +45,8 @@ def test_colab_buttons_name_notebooks(site: str, path: str) -> None:
     buttons = [link for link in links(HTML / path) if "colab.research" in link]
     assert bool(buttons) == (ROOT / path).with_suffix(".ipynb").exists()
     assert [button for button in buttons if not (ROOT / button.removeprefix(COLAB)).is_file()] == []
+
+
+def test_no_table_is_shown_as_its_source(site: str, path: str) -> None:
+    text = "".join(tag.get_text() for tag in parsed(HTML / path).select("article p"))
+    assert "|—" not in text and "|-" not in text
