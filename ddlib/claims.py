@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ddlib.results import RECORDED, Result, load_result, recorded
+from ddlib.show import LOOKS
 
 VERDICTS = ("reproduced", "weaker", "not reached", "contradicted", "not tried")
 WEAKER = 5.0  # points below a published level that still count as the same effect, but weaker
@@ -60,14 +61,14 @@ def judge_order(better: Result, worse: Result) -> str:
 
 
 def _level(claim: Mapping[str, Any], source: str, names: set[str], folder: Path) -> Row:
-    dataset, tag, ipc, protocol = claim["result"].split("-")
+    _, tag, ipc, protocol = claim["result"].split("-")
     spread = "" if claim["spread"] is None else f" ± {claim['spread']}"
     ours, verdict, scale = "not tried", "not tried", "full"
     if claim["result"] in names:
         result = load_result(claim["result"], folder)
         ours, scale = _number(result), result.profile
         verdict = judge_level(result, claim["published"], claim["tolerance"])
-    text = f"{tag}, {dataset}, {ipc.removeprefix('ipc')} per class, protocol {protocol}"
+    text = f"{LOOKS[tag].label}, ipc {ipc.removeprefix('ipc')}, protocol {protocol}"
     return Row(
         claim["id"], claim["chapter"], text, f"{claim['published']}{spread}", ours, scale,
         claim["differences"], source, verdict,
