@@ -165,7 +165,7 @@ def table(found: Sequence[Row]) -> HTML:
     )
     choices = _choice("ipc", "Images per class", {str(r.ipc): str(r.ipc) for r in found})
     choices += _choice("tag", "Method", {r.tag: LOOKS[r.tag].label for r in found})
-    caption = f"Mean ± standard deviation over n networks. {SCALES[profiles.pop()]}."
+    caption = f"{SCALES[profiles.pop()]}; mean ± standard deviation over n networks"
     return HTML(
         f'<div class="dd-compare" id="{key}"><style>{TABLE_STYLE.format(id=key)}</style>'
         f'<div class="filters" hidden>{choices}<span role="status"></span></div>'
