@@ -90,12 +90,13 @@ Cell = tuple[str | int | float | None, str]
 
 TABLE_STYLE = """
 #{id} .box{{overflow-x:auto;border:1px solid var(--pst-color-border,#888)}}
-#{id} table{{display:table;width:100%;margin:0;border-collapse:collapse;font-size:.85rem}}
+#{id} table{{display:table;width:100%;margin:0;border-collapse:collapse;font-size:.75rem}}
 #{id} caption{{caption-side:bottom;padding:.4rem;text-align:left;color:inherit}}
-#{id} th,#{id} td{{padding:.3rem .5rem;text-align:right;white-space:nowrap;background:none;
+#{id} th,#{id} td{{padding:.3rem;text-align:right;white-space:nowrap;background:none;
 color:inherit;border-bottom:1px solid var(--pst-color-border,#888)}}
 #{id} thead th{{white-space:normal;vertical-align:bottom}}
-#{id} tr>:first-child{{text-align:left}}
+#{id} tr>:first-child{{text-align:left;position:sticky;left:0;
+background:var(--pst-color-background,Canvas)}}
 #{id} tbody th{{font-weight:inherit}}
 #{id} i{{display:inline-block;width:.7em;height:.7em;margin-right:.4em;border-radius:50%}}
 #{id} button{{all:unset;cursor:pointer;font-weight:bold;text-decoration:underline dotted}}
@@ -104,7 +105,8 @@ color:inherit;border-bottom:1px solid var(--pst-color-border,#888)}}
 #{id} [aria-sort=descending] button::after{{content:" ▼"}}
 #{id} select{{font:inherit;padding:.2rem;color:var(--pst-color-text-base,CanvasText);
 background:var(--pst-color-background,Canvas)}}
-#{id} .filters{{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;margin-bottom:.5rem}}
+#{id} .filters{{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;margin-bottom:.5rem;
+font-size:.85rem}}
 #{id} .filters[hidden]{{display:none}}
 """
 # The page holds the whole table; the script adds the buttons and shows the filters. A second
@@ -165,7 +167,10 @@ def table(found: Sequence[Row]) -> HTML:
     )
     choices = _choice("ipc", "Images per class", {str(r.ipc): str(r.ipc) for r in found})
     choices += _choice("tag", "Method", {r.tag: LOOKS[r.tag].label for r in found})
-    caption = f"{SCALES[profiles.pop()]}; mean ± standard deviation over n networks"
+    caption = (
+        f"{SCALES[profiles.pop()]}. Test accuracy in percent, mean ± standard deviation over n "
+        "networks; each protocol has its own column."
+    )
     return HTML(
         f'<div class="dd-compare" id="{key}"><style>{TABLE_STYLE.format(id=key)}</style>'
         f'<div class="filters" hidden>{choices}<span role="status"></span></div>'
@@ -183,7 +188,7 @@ def _cells(row: Row) -> dict[str, Cell]:
     for protocol in PROTOCOLS:
         r = row.results.get(protocol)
         shown = f"{r.mean:.1f} ± {r.std:.1f} ({r.n})" if r else "–"
-        cells[f"accuracy, protocol {protocol}, % (n)"] = (r.mean if r else None, shown)
+        cells[f"accuracy, {protocol} (n)"] = (r.mean if r else None, shown)
     cells["updates"] = _number(row.steps)
     cells["seconds to distill"] = _number(None if row.seconds is None else round(row.seconds))
     cells["floats stored"] = _number(row.floats)
