@@ -133,6 +133,20 @@ def test_sliders_move_by_keyboard_and_mouse(visit: Visit) -> None:
         assert all(a != b != c for a, b, c in zip(first, second, last, strict=True))
 
 
+def test_comparisons_sort_and_filter(visit: Visit) -> None:
+    for table in visit.page.locator(".dd-compare").all():
+        numbers = "rows => rows.map(r => +r.cells[2].dataset.value)"
+        button, rows = table.locator("th button").nth(2), table.locator("tbody tr")
+        button.press("Enter")
+        up = rows.evaluate_all(numbers)
+        button.click()
+        assert rows.evaluate_all(numbers) == sorted(up, reverse=True) == up[::-1]
+        table.locator("select[name=ipc]").select_option("10")
+        shown = table.locator("tbody tr:visible")
+        assert 0 < shown.count() < rows.count()
+        assert set(shown.evaluate_all("rows => rows.map(r => r.dataset.ipc)")) == {"10"}
+
+
 def test_search_finds_a_page(browser: Browser, site: str) -> None:
     visit = Visit(browser.new_page())
     visit.open(f"{site}/search.html?q=distillation")
