@@ -77,14 +77,14 @@ def _resnet18(norm: str) -> Callable[[int, int, int], nn.Module]:
 
 def _vgg11(channels: int, size: int, classes: int) -> nn.Module:
     """A VGG-11 that suits the image size, with the field's norm, one group per channel."""
-    width = 16 if size < 16 else 32 if size < 32 else 64
+    width = 8 if size < 16 else 32 if size < 32 else 64
     return architectures.vgg11(channels, size, classes, width=width, norm=NORMS["instance"])
 
 
 def _vit(channels: int, size: int, classes: int) -> nn.Module:
     """A transformer that suits the image size; 32x32 images get the width and heads of DeiT-Ti."""
     patch = 2 if size < 16 else 4
-    width, depth, heads = (64, 2, 4) if size < 16 else (128, 4, 4) if size < 32 else (192, 6, 3)
+    width, depth, heads = (32, 2, 2) if size < 16 else (128, 4, 4) if size < 32 else (192, 6, 3)
     return architectures.vit(
         channels, size, classes, patch=patch, width=width, depth=depth, heads=heads
     )
