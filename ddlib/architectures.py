@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Norm = Callable[[int], nn.Module]
+VGG11 = ((1,), (2,), (4, 4), (8, 8), (8, 8))  # widths of the blocks between two pools
 
 
 class Classifier(nn.Module):
@@ -73,23 +74,22 @@ def vgg11(channels: int, size: int, classes: int, *, width: int, norm: Norm) -> 
     """VGG-11 (Simonyan & Zisserman 2015) as it is used on small images.
 
     Eight blocks of [conv 3x3, norm, ReLU], five 2x2 max pools, and one linear layer instead of
-    three. With width 64 and 32x32 images: 9,231,114 parameters for ten classes. On smaller images
-    the inner pools that would leave a single pixel are left out.
+    three. With width 64 and 32x32 images: 9,231,114 parameters for ten classes. Smaller images
+    skip the first pools, so that the last blocks see maps of the same size.
     """
-    stages = [(1,), (2,), (4, 4), (8, 8), (8, 8)]
     layers, into = [], channels
-    for stage, factors in enumerate(stages):
+    for pools_left, factors in zip((5, 4, 3, 2, 1), VGG11, strict=True):
         for out in (width * factor for factor in factors):
             layers += [nn.Conv2d(into, out, 3, padding=1), norm(out), nn.ReLU()]
             into = out
-        if size >= 4 or stage == len(stages) - 1:
+        if size >= 2**pools_left:
             layers.append(nn.MaxPool2d(2))
             size //= 2
     return Classifier(nn.Sequential(*layers, nn.Flatten()), into * size**2, classes)
 
 
 class Attention(nn.Module):
-    """Each token becomes a mixture of all: softmax(q k^T / sqrt(d)) v, for each head on its own.
+    """Each token becomes a mixture of all: softmax(q k^T / sqrt(width)) v, per head.
 
     Written out, because PyTorch's fused attention has no second derivative.
     """
@@ -100,9 +100,9 @@ class Attention(nn.Module):
         self.inputs = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, tokens: Float[Tensor, "n t w"]) -> Float[Tensor, "n t w"]:
+    def forward(self, tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
         split = self.inputs(tokens).unflatten(2, (3, self.heads, -1))
-        q, k, v = split.permute(2, 0, 3, 1, 4)  # each (n, heads, t, d)
+        q, k, v = split.permute(2, 0, 3, 1, 4)  # each (n, heads, t, d / heads)
         attention = (q @ k.transpose(2, 3) / q.shape[3] ** 0.5).softmax(3)
         return self.output((attention @ v).transpose(1, 2).flatten(2))
 
@@ -124,7 +124,7 @@ class Transformer(nn.Module):
             blocks += [Residual(nn.Sequential(nn.LayerNorm(width), *wide))]
         self.blocks = nn.Sequential(*blocks, nn.LayerNorm(width))
 
-    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n w"]:
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         tokens = self.patches(images).flatten(2).transpose(1, 2) + self.positions.weight
         return self.blocks(tokens).mean(1)
 

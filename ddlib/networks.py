@@ -77,7 +77,7 @@ def _resnet18(norm: str) -> Callable[[int, int, int], nn.Module]:
 
 def _vgg11(channels: int, size: int, classes: int) -> nn.Module:
     """A VGG-11 that suits the image size, with the field's norm, one group per channel."""
-    width = 8 if size < 16 else 32 if size < 32 else 64
+    width = 6 if size < 16 else 32 if size < 32 else 64
     return architectures.vgg11(channels, size, classes, width=width, norm=NORMS["instance"])
 
 
