@@ -15,8 +15,8 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "instance": lambda width: nn.GroupNorm(width, width),
     "layer": lambda width: nn.GroupNorm(1, width),
     "group": lambda width: nn.GroupNorm(min(8, width), width),
-    # Statistics of the batch, at test time as well: ensembles have no buffers for running means.
-    # So a prediction depends on the other images of its batch, and test batches must be large.
+    # Statistics of the batch at hand, at test time as well: an ensemble has no buffers for running
+    # means. So a prediction depends on its batch, and test batches must be large.
     "batch": lambda width: nn.BatchNorm2d(width, track_running_stats=False),
     "none": lambda width: nn.Identity(),
 }
@@ -66,7 +66,14 @@ def _convnet(norm: str) -> Callable[[int, int, int], nn.Module]:
 
 
 def _resnet18(norm: str) -> Callable[[int, int, int], nn.Module]:
-    """A ResNet-18 that suits the image size; 32x32 images get the published width."""
+    """A ResNet-18 that suits the image size; 32x32 images get the published width.
+
+    With norm `batch`, the mean and the spread of a channel are always those of the batch at hand.
+    Papers keep running means from training for the test; here a test image is classified with the
+    help of the test images beside it, so accuracies are not strictly those of the papers. For the
+    same reason it is for judging sets: a method that distills with it would normalize real and
+    synthetic images each by themselves.
+    """
 
     def build(channels: int, size: int, classes: int) -> nn.Module:
         width = 8 if size < 16 else 32 if size < 32 else 64

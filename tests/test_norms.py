@@ -117,8 +117,15 @@ QUANTITIES = [first_derivative, gradient_matching, inner_step]
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_derivatives_through_an_ensemble(net: nn.Module, way: str, quantity: Callable) -> None:
+    """Exact as the package does it; batch norm has no exact second derivative the other way."""
+    if way == "gradient mapped" and quantity is not first_derivative and has_batch_norm(net):
+        pytest.skip("known to be wrong: see the last test")
     expected = quantity(net, loop, gradients_of(loop))
     assert relative_error(quantity(net, mapped, WAYS[way]), expected) <= 1e-10
+
+
+def has_batch_norm(net: nn.Module) -> bool:
+    return any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules())
 
 
 def hessian_times(loss: Callable, parameters: dict, probe: dict) -> dict[str, Tensor]:
@@ -166,11 +173,12 @@ def test_hessian_vector_products(net: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("quantity", [gradient_matching, inner_step])
+@pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_a_norm_that_is_wrong_under_vmap_is_caught(
-    monkeypatch: pytest.MonkeyPatch, activation: type[nn.Module], quantity: Callable
+    monkeypatch: pytest.MonkeyPatch, norm: str, activation: type[nn.Module], quantity: Callable
 ) -> None:
-    """PyTorch's affine instance norm, the trap this file guards against."""
+    """Batch norm, and PyTorch's affine instance norm: the trap this file guards against."""
     monkeypatch.setitem(NORMS, "instance", lambda width: nn.InstanceNorm2d(width, affine=True))
-    net = small_net("instance", activation)
+    net = small_net(norm, activation)
     expected = quantity(net, loop, gradients_of(loop))
     assert relative_error(quantity(net, mapped, gradients_inside), expected) > 1e-4
