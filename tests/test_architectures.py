@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 import ddlib
+from ddlib.architectures import Attention
 from ddlib.ensemble import activation_bytes, forward, initialize_many
 from ddlib.networks import NETWORKS, build, initialize
 from ddlib.seeds import generator
@@ -171,6 +172,19 @@ def test_a_transformer_sees_where_a_patch_stands() -> None:
     assert relative_error(run(moved), run(image)) > 1e-3
     weights["embed.positions.weight"] *= 0
     assert relative_error(run(moved), run(image)) < 1e-5
+
+
+def test_attention_is_that_of_pytorch() -> None:
+    """Both run on the same queries, keys and values; the output layer is the identity."""
+    attention = Attention(6, heads=2)
+    attention.load_state_dict(initialize(attention, generator(0)))
+    attention.output = nn.Identity()
+    tokens = torch.randn(3, 5, 6, generator=generator(1))
+    q, k, v = (
+        part.unflatten(2, (2, 3)).transpose(1, 2) for part in attention.inputs(tokens).chunk(3, 2)
+    )
+    expected = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    assert relative_error(attention(tokens), expected) <= 1e-6
 
 
 def test_batch_norm_uses_the_batch_at_test_time_too() -> None:
