@@ -74,6 +74,24 @@ def test_small_images_get_small_networks(name: str) -> None:
     assert sizes[0] < 200_000 < sizes[1] < sizes[2]
 
 
+@pytest.mark.parametrize(("size", "last"), [(8, 2), (16, 2), (32, 4), (64, 8)])
+def test_maps_of_the_residual_network(size: int, last: int) -> None:
+    """Pixels a side after the last block: an eighth, but never below two."""
+    net = build("resnet18-group", (1, size, size), 10)
+    maps = net.embed[:-2](torch.empty(1, 1, size, size, device="meta"))
+    assert maps.shape[2:] == (last, last)
+    assert net.embed[-2].kernel_size == last
+
+
+@pytest.mark.parametrize(("size", "pools"), [(8, 3), (16, 4), (32, 5), (64, 5)])
+def test_pools_of_vgg(size: int, pools: int) -> None:
+    """The last ones stay, so that the last map is one pixel, or two for images of 64."""
+    net = build("vgg11", (1, size, size), 10)
+    assert sum(isinstance(layer, nn.MaxPool2d) for layer in net.embed) == pools
+    assert isinstance(net.embed[-2], nn.MaxPool2d)
+    assert net.head.in_features == net.embed[-5].out_channels * (size // 2**pools) ** 2
+
+
 def test_patches_must_fill_the_image() -> None:
     with pytest.raises(ValueError, match="patches of 4 pixels do not fill images of 30 pixels"):
         build("vit", (3, 30, 30), 10)
@@ -197,7 +215,7 @@ def test_batch_norm_uses_the_batch_at_test_time_too() -> None:
         assert (relative_error(alone, together) > 1e-2) == depends
 
 
-@pytest.mark.parametrize("test_images", [360, 10_000])
+@pytest.mark.parametrize("test_images", [359, 10_000])
 def test_test_batches_are_large(monkeypatch: pytest.MonkeyPatch, test_images: int) -> None:
     """Of the digits, and of CIFAR-10: batch statistics come from hundreds of images."""
     seen = []
@@ -212,7 +230,7 @@ def test_test_batches_are_large(monkeypatch: pytest.MonkeyPatch, test_images: in
 @every
 def test_activations_can_be_counted(name: str) -> None:
     """With one image alone, which batch statistics of a single pixel would not survive."""
-    shapes = ((1, 16, 16), (1, 32, 32))
+    shapes = ((1, 8, 8), (1, 16, 16))
     one, four = (activation_bytes(build(name, shape, 10), shape) for shape in shapes)
     assert 0 < one < four
 
