@@ -1,4 +1,4 @@
-"""The ConvNet family of the field, by name, with initialization from an explicit generator."""
+"""The networks of the field, by name, with initialization from an explicit generator."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ddlib import architectures
 from ddlib.data import ImageData
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -14,6 +15,9 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "instance": lambda width: nn.GroupNorm(width, width),
     "layer": lambda width: nn.GroupNorm(1, width),
     "group": lambda width: nn.GroupNorm(min(8, width), width),
+    # Statistics of the batch at hand, at test time as well: an ensemble has no buffers for running
+    # means. So a prediction depends on its batch, and test batches must be large.
+    "batch": lambda width: nn.BatchNorm2d(width, track_running_stats=False),
     "none": lambda width: nn.Identity(),
 }
 
@@ -61,11 +65,47 @@ def _convnet(norm: str) -> Callable[[int, int, int], nn.Module]:
     return build
 
 
+def _resnet18(norm: str) -> Callable[[int, int, int], nn.Module]:
+    """A ResNet-18 that suits the image size; 32x32 images get the published width.
+
+    With norm `batch`, the mean and the spread of a channel are always those of the batch at hand.
+    Papers keep running means from training for the test; here a test image is classified with the
+    help of the test images beside it, so accuracies are not strictly those of the papers. For the
+    same reason it is for judging sets: a method that distills with it would normalize real and
+    synthetic images each by themselves.
+    """
+
+    def build(channels: int, size: int, classes: int) -> nn.Module:
+        width = 8 if size < 16 else 32 if size < 32 else 64
+        return architectures.resnet18(channels, size, classes, width=width, norm=NORMS[norm])
+
+    return build
+
+
+def _vgg11(channels: int, size: int, classes: int) -> nn.Module:
+    """A VGG-11 that suits the image size, with the field's norm, one group per channel."""
+    width = 6 if size < 16 else 32 if size < 32 else 64
+    return architectures.vgg11(channels, size, classes, width=width, norm=NORMS["instance"])
+
+
+def _vit(channels: int, size: int, classes: int) -> nn.Module:
+    """A transformer that suits the image size; 32x32 images get the width and heads of DeiT-Ti."""
+    patch = 2 if size < 16 else 4
+    width, depth, heads = (32, 2, 2) if size < 16 else (128, 4, 4) if size < 32 else (192, 6, 3)
+    return architectures.vit(
+        channels, size, classes, patch=patch, width=width, depth=depth, heads=heads
+    )
+
+
 NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "convnet": _convnet("instance"),
     "convnet-layer": _convnet("layer"),
     "convnet-group": _convnet("group"),
     "convnet-none": _convnet("none"),
+    "resnet18-group": _resnet18("group"),
+    "resnet18-batch": _resnet18("batch"),
+    "vgg11": _vgg11,
+    "vit": _vit,
 }
 
 
