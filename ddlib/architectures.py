@@ -89,9 +89,9 @@ def vgg11(channels: int, size: int, classes: int, *, width: int, norm: Norm) -> 
 
 
 class Attention(nn.Module):
-    """Each token becomes a mixture of all: softmax(q k^T / sqrt(width)) v, per head.
+    """Each token becomes a mixture of all: softmax(q k^T / sqrt(d / heads)) v, per head.
 
-    Written out, because PyTorch's fused attention has no second derivative.
+    Written out, because PyTorch's fused attention has no second derivative on a CPU.
     """
 
     def __init__(self, width: int, heads: int):
