@@ -144,8 +144,9 @@ def accuracy(
 ) -> Float[Tensor, " m"]:
     """Share of `images` that each network classifies as labeled, in percent."""
     right = torch.zeros(len(next(iter(parameters.values()))), device=images.device)
+    parts = -(-len(images) // batch)  # of equal size: batch norm needs many images in each
     for one in range(len(right)):
         own = {name: p[one : one + 1] for name, p in parameters.items()}
-        for x, y in zip(images.split(batch), labels.split(batch), strict=True):
+        for x, y in zip(images.chunk(parts), labels.chunk(parts), strict=True):
             right[one] += (forward(net, own, x)[0].argmax(1) == y).sum()
     return 100 * right / len(images)
