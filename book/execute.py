@@ -13,10 +13,13 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 from traitlets.config import Config
@@ -75,7 +78,7 @@ def is_widget(output: nbformat.NotebookNode) -> bool:
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
-    """Drops widgets, and what differs between two runs of the same code."""
+    """Drops widgets with their pictures, and what differs between two runs."""
     for name in ("papermill", "widgets"):
         notebook.metadata.pop(name, None)
     cells = notebook.cells
@@ -87,9 +90,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             cell.metadata.pop(name, None)
         outputs = cell.get("outputs", [])
         if any(map(is_widget, outputs)):
-            cell.outputs = [
-                output for output in outputs if not is_widget(output)
-            ]
+            cell.outputs = []  # the picture belongs to the control
             cell.metadata["tags"] = list(
                 dict.fromkeys([*tags(cell), "nbval-ignore-output"])
             )
@@ -105,6 +106,31 @@ def private_sockets(folder: str) -> Config:
     )
 
 
+class NoAnswers(Engine):
+    """papermill's own engine, but it does not answer widgets.
+
+    An answer goes out on the socket that waits for the end of the cell. Now and then it swallows
+    the news of that end, and the cell waits until its time is over.
+    """
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, **options: Any
+    ) -> None:
+        """Runs the cells, each for at most `execution_timeout` seconds."""
+        client = PapermillNotebookClient(
+            nb_man,
+            kernel_name=kernel_name,
+            timeout=options["execution_timeout"],
+            config=options["config"],
+        )
+        client.widget_registry = {}
+        client.execute()
+
+
+papermill_engines.register("no answers", NoAnswers)
+
+
 def execute(name: str, key: str, profile: str) -> str | None:
     """Executes one notebook into its copy; returns the reason where that fails."""
     target = EXECUTED / name
@@ -117,6 +143,7 @@ def execute(name: str, key: str, profile: str) -> str | None:
                 target,
                 parameters={"PROFILE": profile},
                 kernel_name="python3",
+                engine_name="no answers",
                 progress_bar=False,
                 execution_timeout=CELL_SECONDS,
                 cwd=target.parent,
