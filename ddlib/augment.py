@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.data import ImageData
+from ddlib.data import ImageData, sample_per_class
 
 FLIP_CHANCE = 0.5
 SCALE = 1.2  # each axis is scaled by a factor between 1/1.2 and 1.2
@@ -130,3 +130,20 @@ def apply(images: Float[Tensor, "n c h w"], draw: Draw) -> Float[Tensor, "n c h 
                 0, torch.tensor(rows, device=out.device), change(out[rows], draw.numbers[rows])
             )
     return out.flatten(0, 1)
+
+
+def siamese_batches(
+    real: ImageData,
+    synthetic: Float[Tensor, "n c h w"],
+    batch_real: int,
+    draws: torch.Generator,
+    kinds: Sequence[str] = (),
+) -> tuple[Float[Tensor, "k b c h w"], Float[Tensor, "k ipc c h w"]]:
+    """Random real images of each class and its synthetic ones, both under one change of `kinds`."""
+    rows = sample_per_class(real, batch_real, draws)
+    both = real.train_images[rows], synthetic.unflatten(0, (len(rows), -1))
+    if not kinds:
+        return both
+    draw = sample(len(rows), 1, draws, kinds)
+    one, other = (apply(x.flatten(0, 1), draw).view_as(x) for x in both)
+    return one, other

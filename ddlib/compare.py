@@ -1,8 +1,6 @@
 """All recorded methods side by side: one row for each, and two elements that need no kernel."""
 
-import base64
 import html
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +22,7 @@ from ddlib.results import (
     set_name,
 )
 from ddlib.show import LOOKS, SCALES
-from ddlib.slider import sheet
-
-SELECTED = ("random", "herding", "kcenter")  # real images: nothing is distilled
+from ddlib.slider import png
 
 
 @dataclass(frozen=True)
@@ -64,14 +60,15 @@ def rows(dataset: str = "cifar10x16", folder: Path = RECORDED) -> list[Row]:
 
 def _row(tag: str, results: Mapping[str, Result], made: DistilledSet | None) -> Row:
     first = next(iter(results.values()))
+    steps = first.settings.get("steps")  # real images that were chosen have none
     seconds = fmean(s for r in results.values() for s in r.distill_seconds)
     return Row(
         tag=tag,
         ipc=first.ipc,
         profile=first.profile,
         results=results,
-        steps=first.settings.get("steps"),
-        seconds=None if tag in SELECTED else seconds,
+        steps=steps,
+        seconds=None if steps is None else seconds,
         floats=None if made is None else floats_stored(made),
         labels="soft" if first.settings.get("soft_labels") else "hard",
     )
@@ -160,7 +157,8 @@ def table(found: Sequence[Row]) -> HTML:
     profiles = {row.profile for row in found}
     if len(profiles) != 1:
         raise ValueError(f"results of different scales do not share a table: {sorted(profiles)}")
-    key = "dd-compare-" + profiles.copy().pop()
+    (profile,) = profiles
+    key = f"dd-compare-{profile}"
     heads = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in _cells(found[0]))
     lines = "".join(
         f'<tr data-tag="{row.tag}" data-ipc="{row.ipc}">{_line(row)}</tr>' for row in found
@@ -168,7 +166,7 @@ def table(found: Sequence[Row]) -> HTML:
     choices = _choice("ipc", "Images per class", {str(r.ipc): str(r.ipc) for r in found})
     choices += _choice("tag", "Method", {r.tag: LOOKS[r.tag].label for r in found})
     caption = (
-        f"{SCALES[profiles.pop()]}. Test accuracy in percent, mean ± standard deviation over n "
+        f"{SCALES[profile]}. Test accuracy in percent, mean ± standard deviation over n "
         "networks; each protocol has its own column."
     )
     return HTML(
@@ -241,12 +239,10 @@ def classes(sets: Mapping[str, DistilledSet], per_class: int = 5) -> HTML:
         figures = ""
         for tag, images in pixels.items():
             label, shown = LOOKS[tag].label, (images[c] * 255).round().byte()
-            file = io.BytesIO()
-            sheet(shown, len(shown)).save(file, "png", optimize=True)
-            data = base64.b64encode(file.getvalue()).decode()
             alt = html.escape(f"Class {name}, {label}: the first {len(shown)} images of the class")
             figures += (
-                f'<figure><img class="pixels" alt="{alt}" src="data:image/png;base64,{data}">'
+                f'<figure><img class="pixels" alt="{alt}" '
+                f'src="data:image/png;base64,{png(shown, len(shown))}">'
                 f'<figcaption aria-hidden="true">{html.escape(label)}</figcaption></figure>'
             )
         opened = "" if c else " open"

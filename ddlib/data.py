@@ -1,6 +1,6 @@
 """Real datasets as tensors: loaded once, standardized, kept on one device, no DataLoader."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +80,14 @@ class ImageData:
         order = self.train_labels.argsort(stable=True)
         column = torch.arange(int(counts.max()), device=self.device) % counts[:, None]
         return order[column + (counts.cumsum(0) - counts)[:, None]], counts
+
+
+def to_pixels(
+    images: Float[Tensor, "*s c h w"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "*s c h w"]:
+    """Standardized images as pixels: x * std[c] + mean[c]."""
+    shift, scale = (torch.tensor(v, device=images.device)[:, None, None] for v in (mean, std))
+    return images * scale + shift
 
 
 def check_images(images: Tensor, channels: int) -> None:

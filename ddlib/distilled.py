@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddlib.data import ImageData, check_images, check_labels
+from ddlib.data import ImageData, check_images, check_labels, to_pixels
 from ddlib.files import damaged, load_tensors, save_tensors
 
 
@@ -59,10 +59,7 @@ class DistilledSet:
     def pixels(self, images: Float[Tensor, "*s c h w"] | None = None) -> Float[Tensor, "*s c h w"]:
         """Standardized images as pixels in [0, 1]; what lies outside is clipped, for looking at."""
         images = self.images if images is None else images
-        mean, std = (
-            torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std)
-        )
-        return (images * std + mean).clamp(0, 1)
+        return to_pixels(images, self.mean, self.std).clamp(0, 1)
 
     def at(self, index: int) -> "DistilledSet":
         """The set as it was at one snapshot of its history."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddlib import architectures
@@ -22,7 +21,7 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
-class ConvNet(nn.Module):
+class ConvNet(architectures.Classifier):
     """`depth` blocks of [conv 3x3, norm, ReLU, 2x2 average pool], then one linear layer.
 
     `embed` maps images (n, c, h, w) to features (n, d); `head` maps features to logits (n, k).
@@ -40,19 +39,15 @@ class ConvNet(nn.Module):
         norm: str = "instance",
         activation: Callable[[], nn.Module] = nn.ReLU,
     ):
-        super().__init__()
         if size < 2**depth:
             raise ValueError(f"{depth} poolings need images of at least {2**depth} pixels")
         blocks = []
         for i in range(depth):
             conv = nn.Conv2d(width if i else channels, width, 3, padding=1)
             blocks += [conv, NORMS[norm](width), activation(), nn.AvgPool2d(2)]
-        self.embed = nn.Sequential(*blocks, nn.Flatten())
-        self.head = nn.Linear(width * (size // 2**depth) ** 2, classes)
+        features = width * (size // 2**depth) ** 2
+        super().__init__(nn.Sequential(*blocks, nn.Flatten()), features, classes)
         self.width = width
-
-    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        return self.head(self.embed(images))
 
 
 def _convnet(norm: str) -> Callable[[int, int, int], nn.Module]:

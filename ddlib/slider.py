@@ -87,13 +87,18 @@ def sheet(frame: UInt8[Tensor, "n c h w"], classes: int) -> Image.Image:
     return Image.fromarray(pixels.repeat(3, axis=2) if c == 1 else pixels)
 
 
+def png(frame: UInt8[Tensor, "n c h w"], classes: int) -> str:
+    """The `sheet` as a picture that a page can hold: PNG in base64."""
+    file = io.BytesIO()
+    sheet(frame, classes).save(file, "png", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
+
+
 def _frame(trace: Trace, i: int) -> dict[str, str | list]:
     caption = captions(trace)[i]
-    file = io.BytesIO()
-    sheet(trace.frames[i], len(trace.classes)).save(file, "png", optimize=True)
     alt = f"{caption}. {len(trace.frames[i])} synthetic images, one column for each class."
     return {
-        "png": base64.b64encode(file.getvalue()).decode(),
+        "png": png(trace.frames[i], len(trace.classes)),
         "caption": caption,
         "alt": alt,
         "dots": [],

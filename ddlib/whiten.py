@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.data import ImageData
+from ddlib.data import ImageData, to_pixels
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: tensors have no one equality
@@ -20,11 +20,13 @@ class Whitening:
 
     mean: Float[Tensor, " d"]
     matrix: Float[Tensor, "d d"]
-    real: ImageData  # what it was fitted on: gives the channels their statistics
 
     def apply(self, real: ImageData) -> ImageData:
         """The same data in whitened space, train and test through the same map."""
-        train, test = (self._map(images) for images in (real.train_images, real.test_images))
+        train, test = (
+            ((to_pixels(x, real.mean, real.std).flatten(1) - self.mean) @ self.matrix).view_as(x)
+            for x in (real.train_images, real.test_images)
+        )
         return replace(
             real,
             name=f"{real.name}zca",
@@ -39,10 +41,6 @@ class Whitening:
         back = torch.linalg.solve(self.matrix.double(), images.flatten(1).double().T).T + self.mean
         return back.view_as(images).clamp(0, 1).to(images)
 
-    def _map(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        x = _pixels(images, self.real).flatten(1) - self.mean
-        return (x @ self.matrix).view_as(images)
-
 
 def whitening(real: ImageData, eps: float = 0.1) -> Whitening:
     """Fit the whitening to the training images of `real`; see `Whitening`.
@@ -51,15 +49,8 @@ def whitening(real: ImageData, eps: float = 0.1) -> Whitening:
     CVPR 2022). Distill and evaluate in the space of `whitening(real).apply(real)`; a number from
     there and one from the standardized space are two experiments.
     """
-    pixels = _pixels(real.train_images, real).flatten(1)
+    pixels = to_pixels(real.train_images, real.mean, real.std).flatten(1)
     mean = pixels.mean(0)
     spread, directions = torch.linalg.eigh((pixels - mean).T.cov().double())
     matrix = (directions * (spread.clamp(min=0) + eps).rsqrt()) @ directions.T
-    return Whitening(mean, matrix.to(pixels), real)
-
-
-def _pixels(images: Float[Tensor, "n c h w"], real: ImageData) -> Float[Tensor, "n c h w"]:
-    mean, std = (
-        torch.tensor(v, device=images.device)[:, None, None] for v in (real.mean, real.std)
-    )
-    return images * std + mean
+    return Whitening(mean, matrix.to(pixels))

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddlib import augment
-from ddlib.data import ImageData, sample_per_class
+from ddlib.data import ImageData
 from ddlib.distillation import Objective, Variables
 from ddlib.ensemble import cached_images
 from ddlib.methods.coresets import Init, first_images
@@ -38,20 +38,15 @@ class DistributionMatching:
         return torch.optim.SGD([variables["images"]], self.lr, self.momentum)
 
     def objective(self, real: ImageData, seed: int, folder: Path | None = None) -> Objective:
-        kinds = augment.kinds_for(real)
+        kinds = augment.kinds_for(real) if self.augment else ()
         net = build(self.network, real.shape, len(real.classes))
         chunk = cached_images(net, real.shape, real.device)
 
         def loss(variables: Variables, draws: torch.Generator) -> Tensor:
             net = fresh(self.network, real, draws)
-            rows = sample_per_class(real, self.batch_real, draws)
-            batch = real.train_images[rows]
-            synthetic = variables["images"].unflatten(0, (-1, self.ipc))
-            if self.augment:
-                draw = augment.sample(len(rows), 1, draws, kinds)
-                batch, synthetic = (
-                    augment.apply(x.flatten(0, 1), draw).view_as(x) for x in (batch, synthetic)
-                )
+            batch, synthetic = augment.siamese_batches(
+                real, variables["images"], self.batch_real, draws, kinds
+            )
             return mean_feature_distance(net.embed, batch, synthetic, chunk)
 
         return loss

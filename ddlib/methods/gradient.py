@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddlib import augment
-from ddlib.data import ImageData, sample_per_class
+from ddlib.data import ImageData
 from ddlib.distillation import Objective, Variables
 from ddlib.ensemble import (
     Parameters,
@@ -79,14 +79,9 @@ class GradientMatching:
 
         def loss(variables: Variables, draws: torch.Generator) -> Tensor:
             theta = self._next_network(net, kinds, variables, draws)
-            rows = sample_per_class(real, self.batch_real, draws)
-            batch = real.train_images[rows]
-            synthetic = variables["images"].unflatten(0, (-1, self.ipc))
-            if kinds:
-                draw = augment.sample(len(rows), 1, draws, kinds)
-                batch, synthetic = (
-                    augment.apply(x.flatten(0, 1), draw).view_as(x) for x in (batch, synthetic)
-                )
+            batch, synthetic = augment.siamese_batches(
+                real, variables["images"], self.batch_real, draws, kinds
+            )
             goal = class_gradients(net, theta, batch, together, chunk)
             found = class_gradients(net, theta, synthetic, together, create_graph=True)
             return gradient_distance(goal, found)
