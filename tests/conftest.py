@@ -15,13 +15,6 @@ def digits() -> ddlib.ImageData:
     return ddlib.load("digits")
 
 
-@pytest.fixture(scope="session")
-def random_digits_accuracy(digits: ddlib.ImageData) -> float:
-    """What one random digit per class is worth, as the mean over the sets of three seeds."""
-    sets = [ddlib.distill(digits, ddlib.RandomSelection(ipc=1), seed=seed) for seed in range(3)]
-    return sum(ddlib.evaluate(one, digits, nets=2).mean for one in sets) / 3
-
-
 @pytest.fixture
 def double() -> Iterator[None]:
     """Let everything made in the test be float64, so that equal means equal to ten digits."""

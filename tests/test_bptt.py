@@ -90,11 +90,3 @@ def test_an_explosion_names_the_step_and_the_rates() -> None:
     with pytest.raises(ddlib.DivergenceError, match=r"learning rates: images 0\.05") as error:
         ddlib.distill(toy_data(), method)
     assert bool(error.value.last_good.images.isfinite().all())
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_defaults_beat_random_images_clearly(
-    digits: ddlib.ImageData, random_digits_accuracy: float, seed: int
-) -> None:
-    made = ddlib.distill(digits, ddlib.BPTT(ipc=1), seed=seed)
-    assert ddlib.evaluate(made, digits, nets=2).mean > random_digits_accuracy + 10
