@@ -45,6 +45,12 @@ def step_count(device: str) -> int:
     return 1 if device == "cpu" else 20
 
 
+def repeated(step: Work, device: str) -> Work:
+    """Outer steps to measure, after a first one that is not."""
+    step()
+    return lambda: [step() for _ in range(step_count(device))]
+
+
 def dm_plain(device: str) -> Work:
     """Distribution matching at its published size, one class after the other."""
     real = random_data((3, 32, 32), device, 5000, 10)
@@ -57,8 +63,7 @@ def dm_plain(device: str) -> Work:
         net = plain.PlainConvNet(real.shape, 10, width=128, depth=3).to(device)
         plain.distribution_matching_step(net, by_class, synthetic, optimizer, draws)
 
-    step()
-    return lambda: [step() for _ in range(step_count(device))]
+    return repeated(step, device)
 
 
 def outer_steps(real: ImageData, method: LearningMethod, device: str) -> Work:
@@ -76,8 +81,7 @@ def outer_steps(real: ImageData, method: LearningMethod, device: str) -> Work:
         loss.backward()
         optimizer.step()
 
-    step()
-    return lambda: [step() for _ in range(step_count(device))]
+    return repeated(step, device)
 
 
 def dm_ours(device: str) -> Work:
@@ -98,8 +102,7 @@ def mtt_plain(device: str) -> Work:
     step = partial(
         plain.trajectory_matching_step, net, start, goal, synthetic, labels, lr, 50, optimizer
     )
-    step()
-    return lambda: [step() for _ in range(step_count(device))]
+    return repeated(step, device)
 
 
 def mtt_ours(device: str) -> Work:
@@ -119,8 +122,7 @@ def bptt_plain(device: str) -> Work:
     optimizer = torch.optim.Adam([synthetic], 1e-4)
     data = synthetic, labels, real.train_images, real.train_labels
     step = partial(plain.backpropagation_through_time_step, net, *data, 150, optimizer)
-    step()
-    return lambda: [step() for _ in range(step_count(device))]
+    return repeated(step, device)
 
 
 def bptt_ours(device: str) -> Work:
@@ -137,8 +139,7 @@ def dsa_plain(device: str) -> Work:
     optimizer = torch.optim.SGD([synthetic], 0.1, 0.5)
     draws = generator("plain", device=device)
     step = partial(plain.gradient_matching_step, net, by_class, synthetic, optimizer, draws)
-    step()
-    return lambda: [step() for _ in range(step_count(device))]
+    return repeated(step, device)
 
 
 def dsa_ours(device: str) -> Work:

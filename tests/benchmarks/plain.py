@@ -4,6 +4,8 @@ Networks are `torch.nn` modules with PyTorch's own initialization. Only the augm
 so that both sides draw and pay for the same changes.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,18 +42,23 @@ def distribution_matching_step(
 ) -> None:
     """One outer step of distribution matching; `real[c]` are all real images of class c."""
     net.requires_grad_(False)
-    ipc = len(synthetic) // len(real)
     loss = torch.zeros((), device=synthetic.device)
-    for c, images in enumerate(real):
-        picks = torch.randperm(len(images), generator=draws, device=images.device)[:batch]
-        change = augment.sample(1, 1, draws)  # one for this class, real and synthetic
-        batch_real = augment.apply(images[picks], change)
-        batch_synthetic = augment.apply(synthetic[c * ipc : (c + 1) * ipc], change)
+    for batch_real, batch_synthetic in _classes(real, synthetic, draws, batch):
         target = net.features(batch_real).mean(0)
         loss = loss + ((target - net.features(batch_synthetic).mean(0)) ** 2).sum()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+
+
+def _classes(
+    real: list[Tensor], synthetic: Tensor, draws: torch.Generator, batch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Real and synthetic images of each class under one change, one class after the other."""
+    for images, own in zip(real, synthetic.chunk(len(real)), strict=True):
+        picks = torch.randperm(len(images), generator=draws, device=images.device)[:batch]
+        change = augment.sample(1, 1, draws)
+        yield augment.apply(images[picks], change), augment.apply(own, change)
 
 
 def trajectory_matching_step(
@@ -116,16 +123,13 @@ def gradient_matching_step(
     batch: int = 256,
 ) -> None:
     """One match of DSA, one class after the other; the graphs of all classes are kept."""
-    ipc = len(synthetic) // len(real)
     loss = torch.zeros((), device=synthetic.device)
     weights = list(net.parameters())
-    for c, images in enumerate(real):
-        picks = torch.randperm(len(images), generator=draws, device=images.device)[:batch]
-        change = augment.sample(1, 1, draws)  # one for this class, real and synthetic
+    for c, pair in enumerate(_classes(real, synthetic, draws, batch)):
         both = []
-        for x in (images[picks], synthetic[c * ipc : (c + 1) * ipc]):
+        for x in pair:
             y = torch.full((len(x),), c, device=x.device)
-            value = F.cross_entropy(net(augment.apply(x, change)), y)
+            value = F.cross_entropy(net(x), y)
             both.append(torch.autograd.grad(value, weights, create_graph=x.requires_grad))
         for g, h in zip(*both, strict=True):
             if g.ndim > 1:
