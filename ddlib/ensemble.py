@@ -5,6 +5,8 @@ depends on its own seed alone, never on how many networks run beside it.
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
+from functools import partial
 
 import torch
 from jaxtyping import Float, Shaped
@@ -56,6 +58,23 @@ def forward(
         return functional_call(net, single, (images[0] if own == 0 else images,))[None]
     call: Callable[[Parameters, Tensor], Tensor] = lambda p, x: functional_call(net, p, (x,))  # noqa: E731
     return vmap(call, in_dims=(0, own), randomness="different")(parameters, images)
+
+
+def trainable(
+    net: nn.Module, parameters: Parameters
+) -> tuple[Callable[[Tensor], Float[Tensor, "m n k"]], list[Tensor]]:
+    """`forward` as a function of the images alone, and the tensors that an optimizer may change.
+
+    They share memory with `parameters`. One network becomes a module of its own: to exchange the
+    parameters at every call would cost a small network a tenth of each step.
+    """
+    if len(next(iter(parameters.values()))) == 1:
+        single = deepcopy(net)
+        single.load_state_dict({k: p[0] for k, p in parameters.items()}, assign=True)
+        call = lambda images: single(images[0] if images.ndim == 5 else images)[None]  # noqa: E731
+        return call, list(single.parameters())
+    leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
+    return partial(forward, net, leaves), list(leaves.values())
 
 
 def activation_bytes(net: nn.Module, shape: tuple[int, int, int]) -> int:

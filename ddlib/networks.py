@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from ddlib import architectures
@@ -19,6 +20,24 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": lambda width: nn.BatchNorm2d(width, track_running_stats=False),
     "none": lambda width: nn.Identity(),
 }
+
+
+class Halve(nn.Module):
+    """2x2 average pooling by adding every other row and column.
+
+    On a CPU it takes a fraction of the time of `nn.AvgPool2d`, and so do its derivatives.
+    """
+
+    def forward(self, x: Float[Tensor, "*n h w"]) -> Float[Tensor, "*n h2 w2"]:
+        rows = torch.add(*pairs(x, -2))
+        return torch.add(*pairs(rows, -1)) / 4
+
+
+def pairs(x: Shaped[Tensor, "..."], axis: int) -> tuple[Tensor, ...]:
+    """The even and the odd slices of `x` along an axis; a last one without partner is left out."""
+    if x.shape[axis] % 2:
+        x = x.narrow(axis, 0, x.shape[axis] - 1)
+    return x.unflatten(axis, (-1, 2)).unbind(axis)
 
 
 class ConvNet(architectures.Classifier):
@@ -44,7 +63,7 @@ class ConvNet(architectures.Classifier):
         blocks = []
         for i in range(depth):
             conv = nn.Conv2d(width if i else channels, width, 3, padding=1)
-            blocks += [conv, NORMS[norm](width), activation(), nn.AvgPool2d(2)]
+            blocks += [conv, NORMS[norm](width), activation(), Halve()]
         features = width * (size // 2**depth) ** 2
         super().__init__(nn.Sequential(*blocks, nn.Flatten()), features, classes)
         self.width = width

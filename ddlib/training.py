@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ddlib import augment
-from ddlib.ensemble import Parameters, forward, initialize_many, side_by_side
+from ddlib.ensemble import Parameters, forward, initialize_many, side_by_side, trainable
 from ddlib.seeds import generator
 
 
@@ -66,29 +66,32 @@ def train_epochs(
 ) -> Iterator[Parameters]:
     """The networks of `seeds`, trained side by side: as they begin, then after each epoch.
 
+    What is handed out changes with the next epoch: copy what you keep.
     Training may begin at epoch `first` with the parameters `start` it then had; without momentum
     that continues it exactly.
     """
-    fresh = initialize_many(net, seeds, images.device) if start is None else start
-    parameters = {name: p.clone().requires_grad_() for name, p in fresh.items()}
-    yield fresh
+    if start is None:
+        start = initialize_many(net, seeds, images.device)
+    parameters = {name: p.clone() for name, p in start.items()}
+    call, variables = trainable(net, parameters)
+    yield parameters
     for epoch in range(first, recipe.epochs):
         if epoch in (first, recipe.drop_after):
             dropped = recipe.drop_after is not None and epoch >= recipe.drop_after
             rate = recipe.lr / 10 if dropped else recipe.lr
             optimizer = torch.optim.SGD(
-                parameters.values(), rate, recipe.momentum, weight_decay=recipe.weight_decay
+                variables, rate, recipe.momentum, weight_decay=recipe.weight_decay
             )
         draws = [generator(seed, "epoch", epoch, device=images.device) for seed in seeds]
         for rows in _batches(len(images), recipe.batch, draws):
             x, y = _pick(images, labels, rows, recipe, draws)
-            logits = forward(net, parameters, x)
+            logits = call(x)
             own = None if weights is None or rows is None else weights.gather(1, rows)
             loss = cross_entropy(logits, y, weights if rows is None else own).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        yield {name: p.detach().clone() for name, p in parameters.items()}
+        yield parameters
 
 
 def _batches(

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers import toy_data
 from scipy.stats import ks_2samp
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ddlib.networks import ConvNet, build, fresh, initialize
+from ddlib.networks import ConvNet, Halve, build, fresh, initialize
 from ddlib.seeds import generator
 
 NETS = 60
@@ -83,3 +84,9 @@ def test_images_that_do_not_fit_are_refused() -> None:
         build("convnet", (3, 8, 16), 10)
     with pytest.raises(ValueError, match="at least 4 pixels"):
         build("convnet", (3, 2, 2), 10)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (2, 3, 7, 9), (3, 2, 2)])
+def test_halving_is_average_pooling(shape: tuple[int, ...]) -> None:
+    images = torch.randn(shape, generator=generator(0), dtype=torch.float64)
+    torch.testing.assert_close(Halve()(images), F.avg_pool2d(images, 2), rtol=0, atol=1e-15)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ddlib import augment
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
+from ddlib.ensemble import side_by_side
 from ddlib.networks import build
 from ddlib.training import Recipe, accuracy, train
 
@@ -115,10 +116,19 @@ def train_and_test(
 ) -> list[float]:
     """Accuracy in percent of one network per seed: the unit of work handed to an executor.
 
-    `threads` makes a worker add up in the same order as the process that asked.
+    `threads` makes a worker add up in the same order as the process that asked. Networks that were
+    trained side by side are tested before the next ones are trained.
     """
     if threads:
         torch.set_num_threads(threads)
-    net = build(network, tuple(synthetic.images.shape[1:]), len(synthetic.classes))
-    parameters = train(net, synthetic.images, synthetic.labels, recipe, seeds)
-    return accuracy(net, parameters, *test).tolist()
+    images, labels = synthetic.images, synthetic.labels
+    shape = tuple(images.shape[1:])
+    net = build(network, shape, len(synthetic.classes))
+    together = side_by_side(
+        net, min(recipe.batch or len(images), len(images)), shape, images.device
+    )
+    accuracies = []
+    for i in range(0, len(seeds), together):
+        parameters = train(net, images, labels, recipe, seeds[i : i + together], together=together)
+        accuracies += accuracy(net, parameters, *test).tolist()
+    return accuracies
