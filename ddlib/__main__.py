@@ -1,4 +1,4 @@
-"""`python -m ddlib distill | evaluate | record`: the same dataclasses, from the command line."""
+"""`python -m ddlib distill | evaluate | record | study`: the dataclasses, from the command line."""
 
 import sys
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from ddlib.memory import keep_freed_memory
 from ddlib.presets import DATASETS, METHODS
 from ddlib.recording import record_cell
 from ddlib.sources import data_folder
+from ddlib.studies import QUESTIONS, record_study
 
 AnyMethod = (
     Annotated[ddlib.RandomSelection, tyro.conf.subcommand("random")]
@@ -82,7 +83,7 @@ class Record:
     Interrupted, the same command goes on where it stopped and loses at most a minute.
     """
 
-    profile: Literal["laptop", "full"] = "laptop"
+    profile: Literal["fast", "laptop", "full"] = "laptop"
     methods: tuple[str, ...] = tuple(METHODS)
     ipcs: tuple[int, ...] = (10, 1, 50)
     protocols: tuple[str, ...] = ("study", "dc")
@@ -102,9 +103,28 @@ class Record:
                 )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Run the experiments of the study's questions on the recorded sets, and keep what they find.
+
+    Interrupted, the same command goes on where it stopped.
+    """
+
+    questions: Annotated[tuple[str, ...], tyro.conf.Positional] = QUESTIONS
+    profile: Literal["fast", "laptop", "full"] = "laptop"
+    note: str = ""  # what the passport says about the data file
+    work: Path = data_folder() / "work"  # parts that are finished
+
+    def run(self) -> None:
+        keep_freed_memory()
+        for question in self.questions:
+            made = record_study(question, self.profile, work=self.work, note=self.note)
+            print(made.name, f"{made.passport['seconds']:.0f} s", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = tyro.extras.subcommand_cli_from_dict(
-        {"distill": Distill, "evaluate": Evaluate, "record": Record},
+        {"distill": Distill, "evaluate": Evaluate, "record": Record, "study": Study},
         args=arguments,
         prog="python -m ddlib",
         description=__doc__,

@@ -1,14 +1,16 @@
 """The claims ledger: what papers and this book claim, and what our recorded runs say about it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from ddlib.results import RECORDED, Result, load_result, recorded
 from ddlib.show import LOOKS
+from ddlib.studies import findings, load_study
 
 VERDICTS = ("reproduced", "weaker", "not reached", "contradicted", "not tried")
 WEAKER = 5.0  # points below a published level that still count as the same effect, but weaker
@@ -35,7 +37,7 @@ def ledger(chapter: str | None = None, folder: Path = RECORDED) -> list[Row]:
     content = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     claims = [c for c in content["claims"] if chapter in (None, c["chapter"])]
     names = set(recorded("results", folder))
-    rules = {"level": _level, "order": _order}
+    rules = {"level": _level, "order": _order, "effect": _effect}
     return [rules[c["kind"]](c, content["sources"][c["source"]], names, folder) for c in claims]
 
 
@@ -86,6 +88,39 @@ def _order(claim: Mapping[str, Any], source: str, names: set[str], folder: Path)
         claim["id"], claim["chapter"], f"{claim['says']}, protocol {protocol}", "higher", ours,
         scale, "smaller images, network and budget", source, verdict,
     )  # fmt: skip
+
+
+def judge_effect(values: Sequence[float], published: float | None) -> str:
+    """Reproduced: the mean of `values` is above zero by more than two standard errors.
+
+    Weaker: so it is, but by less than half of what was `published`.
+    """
+    mean, error = fmean(values), stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
+    if mean > NOISE * error:
+        return "weaker" if published is not None and mean < published / 2 else "reproduced"
+    return "contradicted" if mean < -NOISE * error else "not reached"
+
+
+def _effect(claim: Mapping[str, Any], source: str, names: set[str], folder: Path) -> Row:
+    """A claim about a study's finding: as claimed, it is positive."""
+    ours, verdict, scale = "not tried", "not tried", "laptop"
+    if claim["study"] in recorded("studies", folder):
+        study = load_study(claim["study"], folder)
+        values, scale = findings(study)[claim["finding"]], study.profile
+        verdict = judge_effect(values, claim["published"])
+        spread = f" ± {stdev(values):.{claim['digits']}f}" if len(values) > 1 else ""
+        ours = f"{fmean(values):.{claim['digits']}f}{spread} (n = {len(values)})"
+    published = "above zero" if claim["published"] is None else str(claim["published"])
+    return Row(
+        claim["id"], claim["chapter"], claim["says"], published, ours, scale,
+        claim["differences"], source, verdict,
+    )  # fmt: skip
+
+
+def corrections(chapter: str | None = None, folder: Path = RECORDED) -> list[dict[str, str]]:
+    """What released code does other than its paper or figure says, and what shows it."""
+    content = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    return [c for c in content["corrections"] if chapter in (None, c["chapter"])]
 
 
 def _number(result: Result) -> str:

@@ -119,7 +119,7 @@ def set_name(dataset: str, tag: str, ipc: int, seed: int = 0) -> str:
 
 def load_result(name: str, folder: Path = RECORDED) -> Result:
     """The recorded result called `name`, e.g. `cifar10x16-dm-ipc10-study`."""
-    path = _find(name, folder / "results", ".json")
+    path = find(name, folder / "results", ".json")
     content = load_json(path)
     try:
         content["accuracies"] = tuple(tuple(a) for a in content["accuracies"])
@@ -131,7 +131,7 @@ def load_result(name: str, folder: Path = RECORDED) -> Result:
 
 def load_trace(name: str, folder: Path = RECORDED) -> Trace:
     """The recorded trace of the run called `name`, e.g. `cifar10x16-dm-ipc10`."""
-    path = _find(name, folder / "traces", ".safetensors")
+    path = find(name, folder / "traces", ".safetensors")
     tensors, about = load_tensors(path)
     try:
         about |= {k: tuple(about[k]) for k in ("steps", "losses", "classes")}
@@ -143,15 +143,16 @@ def load_trace(name: str, folder: Path = RECORDED) -> Trace:
 
 def load_recorded(name: str, folder: Path = RECORDED) -> DistilledSet:
     """A shipped distilled set by name: DATASET-TAG-ipcN[-seedS], e.g. `cifar10x16-dm-ipc10`."""
-    return DistilledSet.load(_find(name, folder / "sets", ".safetensors"))
+    return DistilledSet.load(find(name, folder / "sets", ".safetensors"))
 
 
 def recorded(kind: str = "results", folder: Path = RECORDED) -> list[str]:
-    """Names of what is shipped: `results`, `sets` or `traces`."""
+    """Names of what is shipped: `results`, `sets`, `traces` or `studies`."""
     return sorted(p.stem for p in (folder / kind).glob("*.*"))
 
 
-def _find(name: str, folder: Path, ending: str) -> Path:
+def find(name: str, folder: Path, ending: str) -> Path:
+    """The file of a record, or an error that lists what there is."""
     path = folder / f"{name}{ending}"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in folder.glob(f"*{ending}"))) or "none yet"

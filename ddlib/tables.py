@@ -8,22 +8,24 @@ from typing import Any
 from IPython.display import Markdown
 
 from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.claims import corrections as ledger_corrections
 from ddlib.claims import ledger
 from ddlib.files import load_json
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import RECORDED, Result, Trace, recorded, result_name
 from ddlib.show import LOOKS, SCALES
+from ddlib.studies import Study
 
 
-def passport(record: Result | Trace) -> Markdown:
+def passport(record: Result | Trace | Study) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
     p = record.passport
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
-    sets, networks = (len(p["seeds"][k]) for k in ("sets", "networks"))
-    facts = [
-        SCALES[record.profile],
-        f"`{command}`",
-        f"sets: {sets}, networks for each: {networks}",
+    facts = [SCALES[record.profile], f"`{command}`"]
+    if "seeds" in p:
+        sets, networks = (len(p["seeds"][k]) for k in ("sets", "networks"))
+        facts += [f"sets: {sets}, networks for each: {networks}"]
+    facts += [
         f"commit {p['commit']}",
         f"{p['device']}, torch {p['versions']['torch']}",
         f"{p['seconds']:.0f} s, {p['peak_memory_mib']} MiB at most",
@@ -47,6 +49,15 @@ def claims(chapter: str | None = None) -> Markdown:
         head = f"*{title}*\n\n| claim | published | ours | verdict |\n"
         tables.append(head + "|---|---|---|---|\n" + "\n".join(lines))
     return Markdown("\n\n".join(tables))
+
+
+def corrections(chapter: str | None = None) -> Markdown:
+    """What the released code does, what changes when it is mended, and where to see it."""
+    rows = [
+        f"| {c['released']} | {c['mended']} | {c['shown']} |" for c in ledger_corrections(chapter)
+    ]
+    head = "| as released | mended | shown by |\n|---|---|---|\n"
+    return Markdown(head + "\n".join(rows))
 
 
 def sources() -> Markdown:

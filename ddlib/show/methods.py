@@ -1,12 +1,10 @@
-"""The figures of the book, one function each: functions of results, and nothing else draws."""
+"""Figures of sets, of their accuracy, and of a distillation on its way."""
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, display
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,35 +12,8 @@ from torch import Tensor
 
 from ddlib.analysis.evaluation import Evaluation
 from ddlib.results import Result, Trace
+from ddlib.show.looks import LOOKS, Look, closed, finish
 from ddlib.slider import captions, sheet, slider_html
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one source of images looks in every figure of the book."""
-
-    label: str
-    color: str
-    marker: str
-
-
-LOOKS = {
-    "real": Look("all real images", "#000000", "*"),
-    "random": Look("random", "#7F7F7F", "o"),
-    "herding": Look("herding", "#7F7F7F", "^"),
-    "kcenter": Look("k-center", "#7F7F7F", "v"),
-    "bptt": Look("BPTT", "#E69F00", "P"),
-    "dm": Look("distribution matching", "#0072B2", "s"),
-    "dc": Look("gradient matching (DC)", "#009E73", "D"),
-    "dsa": Look("gradient matching (DSA)", "#009E73", "d"),
-    "mtt": Look("trajectory matching", "#CC79A7", "X"),
-}
-SCALES = {
-    "fast": "fast scale: 8×8 digits, small network",
-    "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",
-    "colab": "shortened runs on CIFAR-10",
-    "full": "full scale: CIFAR-10, published settings",
-}
 
 
 def images(
@@ -62,7 +33,7 @@ def images(
         axis.set_xticks([step * (i + 0.5) for i in range(len(classes))], classes, fontsize=7)
         axis.set_yticks([])
         axis.tick_params(length=0)
-    return _closed(figure)
+    return closed(figure)
 
 
 def accuracies(measured: Mapping[str, Evaluation], profile: str) -> Figure:
@@ -84,7 +55,7 @@ def accuracies(measured: Mapping[str, Evaluation], profile: str) -> Figure:
         f"pale points: {first.n} networks; bars: mean ± standard deviation",
         fontsize=8,
     )
-    return _finish(figure, [axis], profile)
+    return finish(figure, [axis], profile)
 
 
 def accuracy_by_ipc(results: Sequence[Result]) -> Figure:
@@ -109,7 +80,7 @@ def accuracy_by_ipc(results: Sequence[Result]) -> Figure:
         axis.minorticks_off()
     axes[0][0].set_ylabel("test accuracy in percent")
     axes[0][0].legend(fontsize=7, frameon=False)
-    return _finish(figure, list(axes[0]), profiles.pop())
+    return finish(figure, list(axes[0]), profiles.pop())
 
 
 def _ipc_line(axis: Axes, results: Sequence[Result], shift: float) -> None:
@@ -133,25 +104,7 @@ def distances(table: Float[Tensor, "k k"], classes: Sequence[str], label: str) -
     axis.set_xlabel("class of the second half")
     axis.set_ylabel("class of the first half")
     figure.colorbar(drawn, label=label)
-    return _closed(figure)
-
-
-def _finish(figure: Figure, axes: Sequence[Axes], profile: str) -> Figure:
-    """What every chart shares: a quiet frame, and the scale its numbers were made at."""
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.2)
-    figure.suptitle(SCALES[profile], fontsize=8, color="#555555", x=0.01, ha="left")
-    return _closed(figure)
-
-
-def _closed(figure: Figure) -> Figure:
-    """A figure that is shown once, as the value of its cell, and not again by pyplot."""
-    plt.close(figure)
-    return figure
-
-
-# ---- interactive ----------------------------------------------------------------------------
+    return closed(figure)
 
 
 def slider(trace: Trace, tag: str) -> HTML:
@@ -169,25 +122,3 @@ def control(trace: Trace) -> Any:
 
     choose = ipywidgets.SelectionSlider(options=list(trace.steps), value=trace.steps[-1])
     return ipywidgets.interactive(draw, step=choose)
-
-
-# ---- text -----------------------------------------------------------------------------------
-
-
-def source(function: Callable) -> Markdown:
-    """The source of a function as the package has it, so that shown code cannot drift."""
-    return Markdown(f"```python\n{inspect.getsource(function)}```")
-
-
-def attempt(check: Callable[[Callable], None], answer: Callable) -> None:
-    """Run an exercise's check on an answer and say what it found."""
-    try:
-        check(answer)
-    except NotImplementedError:
-        print("Not tried yet: replace the line that raises NotImplementedError.")
-    except AssertionError as hint:
-        print(f"Not yet: {hint}")
-    except Exception as error:  # an answer may fail in any way; the reader needs to hear how
-        print(f"Your code stopped with {type(error).__name__}: {error}")
-    else:
-        print("Correct.")

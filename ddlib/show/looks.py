@@ -1,0 +1,51 @@
+"""What all figures share: one look for each source of images, the scale, a quiet frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one source of images looks in every figure of the book."""
+
+    label: str
+    color: str
+    marker: str
+
+
+LOOKS = {
+    "real": Look("all real images", "#000000", "*"),
+    "random": Look("random", "#7F7F7F", "o"),
+    "herding": Look("herding", "#7F7F7F", "^"),
+    "kcenter": Look("k-center", "#7F7F7F", "v"),
+    "bptt": Look("BPTT", "#E69F00", "P"),
+    "dm": Look("distribution matching", "#0072B2", "s"),
+    "dc": Look("gradient matching (DC)", "#009E73", "D"),
+    "dsa": Look("gradient matching (DSA)", "#009E73", "d"),
+    "mtt": Look("trajectory matching", "#CC79A7", "X"),
+}
+SCALES = {
+    "fast": "fast scale: 8×8 digits, small network",
+    "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",
+    "colab": "shortened runs on CIFAR-10",
+    "full": "full scale: CIFAR-10, published settings",
+}
+
+
+def finish(figure: Figure, axes: Sequence[Axes], profile: str) -> Figure:
+    """What every chart shares: a quiet frame, and the scale its numbers were made at."""
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.2)
+    figure.suptitle(SCALES[profile], fontsize=8, color="#555555", x=0.01, ha="left")
+    return closed(figure)
+
+
+def closed(figure: Figure) -> Figure:
+    """A figure that is shown once, as the value of its cell, and not again by pyplot."""
+    plt.close(figure)
+    return figure

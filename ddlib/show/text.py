@@ -1,0 +1,25 @@
+"""Text that cells show: the source of a function, and what a check found."""
+
+import inspect
+from collections.abc import Callable
+
+from IPython.display import Markdown
+
+
+def source(function: Callable) -> Markdown:
+    """The source of a function as the package has it, so that shown code cannot drift."""
+    return Markdown(f"```python\n{inspect.getsource(function)}```")
+
+
+def attempt(check: Callable[[Callable], None], answer: Callable) -> None:
+    """Run an exercise's check on an answer and say what it found."""
+    try:
+        check(answer)
+    except NotImplementedError:
+        print("Not tried yet: replace the line that raises NotImplementedError.")
+    except AssertionError as hint:
+        print(f"Not yet: {hint}")
+    except Exception as error:  # an answer may fail in any way; the reader needs to hear how
+        print(f"Your code stopped with {type(error).__name__}: {error}")
+    else:
+        print("Correct.")

@@ -1,0 +1,170 @@
+"""The experiments behind the study's questions: what they found, and how they are run and kept.
+
+Each question has a module in `ddlib.analysis` with `SETTINGS` by profile, `run`, which returns a
+`Study`, and `findings`, which draws single numbers from it.
+"""
+
+import hashlib
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor
+
+from ddlib.data import load
+from ddlib.distilled import DistilledSet
+from ddlib.files import damaged, load_tensors, save_tensors
+from ddlib.presets import DATASETS, METHODS, device_for
+from ddlib.provenance import peak_memory_mib, provenance
+from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
+
+QUESTIONS = ()
+IPC = 10  # images per class of the sets that are taken apart
+Sets = Mapping[str, Sequence[DistilledSet]]  # by tag, one for each seed
+Tensors = dict[str, Tensor]
+Keep = Callable[[str, Callable[[], Tensors]], Tensors]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one experiment found: arrays, the labels along their axes, and the passport.
+
+    `dims[a]` names the axes of array `a`, in order; `axes[d]` holds the labels along axis `d`.
+    """
+
+    question: str
+    dataset: str
+    settings: Mapping[str, Any]
+    axes: Mapping[str, tuple[str | int | float, ...]]
+    dims: Mapping[str, tuple[str, ...]]
+    arrays: Mapping[str, Tensor]
+    profile: str = "fast"
+    passport: Mapping[str, Any] | None = None  # None: made live, not recorded
+
+    def __post_init__(self) -> None:
+        for name, array in self.arrays.items():
+            expected = tuple(len(self.axes[d]) for d in self.dims[name])
+            if tuple(array.shape) != expected:
+                raise ValueError(f"array {name!r} has shape {tuple(array.shape)}, not {expected}")
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}-{self.question}"
+
+    def pick(self, array: str, **where: str | int | float) -> Tensor:
+        """An array at some labels, its other axes in order: `pick("accuracy", source="dm")`."""
+        values = self.arrays[array]
+        for axis in reversed(range(values.ndim)):
+            dim = self.dims[array][axis]
+            if dim in where:
+                labels = self.axes[dim]
+                if where[dim] not in labels:
+                    known = ", ".join(str(label) for label in labels)
+                    raise ValueError(f"no {dim} {where[dim]!r} in {self.name}; there are: {known}")
+                values = values.select(axis, labels.index(where[dim]))
+        return values
+
+    def save(self, folder: Path = RECORDED) -> Path:
+        about = {k: v for k, v in vars(self).items() if k != "arrays"}
+        return save_tensors(folder / "studies" / f"{self.name}.safetensors", self.arrays, about)
+
+
+def load_study(name: str, folder: Path = RECORDED) -> Study:
+    """The recorded study called `name`, e.g. `cifar10x16-recognition`."""
+    path = find(name, folder / "studies", ".safetensors")
+    arrays, about = load_tensors(path)
+    try:
+        for key in ("axes", "dims"):
+            about[key] = {k: tuple(v) for k, v in about[key].items()}
+        return Study(arrays=arrays, **about)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, error) from None
+
+
+def findings(study: Study) -> dict[str, tuple[float, ...]]:
+    """The single numbers that claims are judged by: independent values of each, by name."""
+    return question_module(study.question).findings(study)
+
+
+def question_module(question: str) -> ModuleType:
+    """The module of `ddlib.analysis` that answers a question."""
+    if question not in QUESTIONS:
+        raise ValueError(f"unknown question {question!r}; choose one of: {', '.join(QUESTIONS)}")
+    return import_module(f"ddlib.analysis.{question}")
+
+
+# ---- running and keeping --------------------------------------------------------------------
+
+
+def at_once(key: str, make: Callable[[], Tensors]) -> Tensors:
+    """Keep nothing: for experiments that take seconds."""
+    return make()
+
+
+class Keeper:
+    """Keeps the parts of an experiment in files, so that a run that was killed loses one part.
+
+    `about` is all that the parts depend on. `seconds` counts the time of all parts, also of those
+    that an earlier run made.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
+        text = json.dumps(about, sort_keys=True)
+        self.folder = folder / hashlib.sha256(text.encode()).hexdigest()[:12]
+        self.seconds = 0.0
+
+    def __call__(self, key: str, make: Callable[[], Tensors]) -> Tensors:
+        path = self.folder / f"{key}.safetensors"
+        if not path.exists():
+            started = time.monotonic()
+            made = make()
+            save_tensors(path, made, {"seconds": time.monotonic() - started})
+        tensors, about = load_tensors(path)
+        self.seconds += about["seconds"]
+        return tensors
+
+
+def recorded_sets(dataset: str, tags: Sequence[str] = tuple(METHODS), ipc: int = IPC) -> Sets:
+    """All recorded sets of a dataset by method, at one number of images per class."""
+    shipped = recorded("sets")
+    found = {}
+    for tag in tags:
+        first = set_name(dataset, tag, ipc)
+        names = [n for n in shipped if n == first or n.startswith(f"{first}-seed")]
+        if names:
+            found[tag] = tuple(load_recorded(name) for name in names)
+    return found
+
+
+def record_study(
+    question: str, profile: str, *, work: Path, note: str, folder: Path = RECORDED
+) -> Study:
+    """Run one experiment on the recorded sets, or finish it, and save what it found."""
+    module = question_module(question)
+    real = load(DATASETS[profile], device_for(profile))
+    sets = {
+        tag: [s.to(real.device) for s in some] for tag, some in recorded_sets(real.name).items()
+    }
+    settings = module.SETTINGS[profile]
+    made = {tag: [one.meta for one in some] for tag, some in sets.items()}
+    about = {"question": question, "settings": asdict(settings), "data": real.name, "sets": made}
+    keep = Keeper(work / "studies", about)
+    passport = {
+        "command": "python -m ddlib " + shlex.join(sys.argv[1:]),
+        **provenance(real.device),
+        "date": datetime.now(UTC).date().isoformat(),
+        "data": note,
+    }
+    study = module.run(real, sets, settings, keep)
+    passport |= {"seconds": round(keep.seconds, 1), "peak_memory_mib": peak_memory_mib(real.device)}
+    study = replace(study, profile=profile, passport=passport)
+    study.save(folder)
+    return study
