@@ -8,8 +8,9 @@ from statistics import fmean, stdev
 import nbformat
 import pytest
 
-from ddlib.claims import VERDICTS, judge_level, judge_order, ledger
+from ddlib.claims import VERDICTS, corrections, judge_effect, judge_level, judge_order, ledger
 from ddlib.results import RECORDED, Result
+from ddlib.studies import findings, load_study
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,6 +40,25 @@ def test_a_level_is_judged_by_how_far_it_falls_short(mean: float, verdict: str) 
 def test_an_order_needs_more_than_two_standard_errors(gain: float, verdict: str) -> None:
     low, high = result(29.0, 31.0), result(29.0 + gain, 31.0 + gain)  # error of the difference 1.41
     assert judge_order(high, low) == verdict
+
+
+@pytest.mark.parametrize(
+    ("values", "published", "verdict"),
+    [
+        ((2.0, 4.0), None, "reproduced"),  # mean 3, standard error 1
+        ((2.0, 4.0), 6.0, "reproduced"),
+        ((2.0, 4.0), 6.1, "weaker"),
+        ((0.0, 4.0), None, "not reached"),
+        ((-4.0, 0.0), None, "not reached"),
+        ((-4.0, -2.0), 6.0, "contradicted"),
+        ((0.1,), None, "reproduced"),
+        ((0.0,), None, "not reached"),
+    ],
+)
+def test_an_effect_needs_the_claimed_sign_and_half_the_size(
+    values: tuple[float, ...], published: float | None, verdict: str
+) -> None:
+    assert judge_effect(values, published) == verdict
 
 
 def test_recorded_results_change_the_verdict(tmp_path: Path) -> None:
@@ -73,12 +93,34 @@ def expected(claim: dict) -> str:
             if short <= 5
             else "not reached"
         )
+    if claim["kind"] == "effect":
+        return expected_effect(claim)
     better, worse = raw(claim["better"]), raw(claim["worse"])
     if better is None or worse is None:
         return "not tried"
     error = (stdev(better) ** 2 / len(better) + stdev(worse) ** 2 / len(worse)) ** 0.5
     gain = (fmean(better) - fmean(worse)) / error
     return "reproduced" if gain > 2 else "contradicted" if gain < -2 else "not reached"
+
+
+def expected_effect(claim: dict) -> str:
+    """The same for a study: how far the mean of a finding is above zero."""
+    if not (RECORDED / "studies" / f"{claim['study']}.safetensors").exists():
+        return "not tried"
+    values = findings(load_study(claim["study"]))[claim["finding"]]
+    mean = sum(values) / len(values)
+    error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0
+    if abs(mean) <= 2 * error:
+        return "not reached"
+    if mean < 0:
+        return "contradicted"
+    return "weaker" if mean < (claim["published"] or 0) / 2 else "reproduced"
+
+
+def test_corrections_say_what_was_mended_and_where_to_see_it() -> None:
+    for row in corrections():
+        assert set(row) == {"chapter", "released", "mended", "shown"}
+        assert all(row.values()), row
 
 
 def test_every_verdict_follows_from_the_recorded_numbers() -> None:
