@@ -16,7 +16,7 @@ book: html  ## execute every notebook and build the site
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 
 test: html  ## build, then test the code, the notebooks and the site
-	$(NOTEBOOK_ENV) $(PY) -m pytest tests _build/executed --ignore=tests/benchmarks \
+	$(NOTEBOOK_ENV) $(PY) -m pytest tests _build/executed --ignore=tests/benchmarks -n 2 --dist loadfile \
 		--nbval --nbval-current-env --nbval-cell-timeout=300
 
 lint: .venv/installed  ## check style, and that notebooks are stored without outputs

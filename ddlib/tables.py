@@ -14,7 +14,7 @@ from ddlib.files import load_json
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import RECORDED, Result, Trace, recorded, result_name
 from ddlib.show import LOOKS, SCALES
-from ddlib.studies import Study
+from ddlib.studies import QUESTIONS, Study, load_study
 
 
 def passport(record: Result | Trace | Study) -> Markdown:
@@ -77,6 +77,21 @@ def records(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
             mine = [result_name(DATASETS[p], tag, ipc, protocol) for p, protocol in columns]
             cells = ["recorded" if name in names else "*open*" for name in mine]
             lines.append(f"| {LOOKS[tag].label} | {ipc} | " + " | ".join(cells) + " |")
+    return Markdown("\n".join(lines))
+
+
+def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
+    """Which experiments are recorded at which scale, how long they took, and what makes the rest."""
+    lines = ["| question | " + " | ".join(profiles) + " | command |", "|---" * 4 + "|"]
+    names = recorded("studies")
+    for question in QUESTIONS:
+        cells = []
+        for profile in profiles:
+            name = f"{DATASETS[profile]}-{question}"
+            seconds = load_study(name).passport["seconds"] if name in names else None
+            cells.append("*open*" if seconds is None else f"recorded, {seconds / 60:.0f} min")
+        command = f"`python -m ddlib study {question} --profile PROFILE`"
+        lines.append(f"| {question.replace('_', ' ')} | {' | '.join(cells)} | {command} |")
     return Markdown("\n".join(lines))
 
 
