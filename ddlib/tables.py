@@ -81,7 +81,7 @@ def records(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
 
 
 def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
-    """Which experiments are recorded at which scale, how long they took, and what makes the rest."""
+    """Which experiments are recorded at which scale, how long they took, what makes the rest."""
     lines = ["| question | " + " | ".join(profiles) + " | command |", "|---" * 4 + "|"]
     names = recorded("studies")
     for question in QUESTIONS:
