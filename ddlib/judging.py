@@ -1,6 +1,9 @@
 """Judging answers and features: how right, how sure, and how close to the real images."""
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -20,6 +23,23 @@ def measure(
     right = (logits.argmax(-1) == labels[..., 0]).float()
     sure = logits.softmax(-1).gather(-1, labels)[..., 0]
     return torch.stack([100 * right.mean(-1), 100 * sure.mean(-1), (true - others).mean(-1)])
+
+
+def accuracy_along(
+    answers: Sequence[Float[Tensor, "_ n k"]], longest: int
+) -> Float[Tensor, "traces longest"]:
+    """Accuracy in percent on each frame of several traces, whose images lie class after class."""
+    found = torch.full((len(answers), longest), torch.nan)
+    for row, logits in zip(found, answers, strict=True):
+        k = logits.shape[2]
+        labels = torch.arange(k, device=logits.device).repeat_interleave(logits.shape[1] // k)
+        row[: len(logits)] = measure(logits, labels.expand(logits.shape[:2]))[0]
+    return found
+
+
+def padded(values: Float[Tensor, " n"], length: int) -> Float[Tensor, " length"]:
+    """`values`, then NaN."""
+    return F.pad(values, (0, length - len(values)), value=torch.nan)
 
 
 def neighbor_agreement(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import ddlib
+from ddlib import show
 from ddlib.analysis import recognition
 from ddlib.analysis.recognition import SETTINGS, Settings, findings, recognized, run
 from ddlib.data import sample_per_class, to_pixels
@@ -25,6 +26,7 @@ from ddlib.probes import (
 )
 from ddlib.recognizers import Recognizer, answer, recognizer
 from ddlib.seeds import generator
+from ddlib.show.recognition import BARS, FILLED, PRINTED
 from ddlib.studies import Keeper, Study, recorded_sets
 
 QUICK = Settings(
@@ -197,3 +199,22 @@ def test_every_scale_has_settings() -> None:
     assert set(SETTINGS) == {"fast", "laptop", "full"}
     for settings in SETTINGS.values():
         assert settings.recognizers[recognition.MAIN].seeds >= 5
+
+
+def test_every_figure_draws_the_study(study: Study) -> None:
+    drawn = [show.released_chart()]
+    for name in (
+        "by_kind", "and_strength", "leak", "changes", "sureness", "steps", "places", "map"
+    ):  # fmt: skip
+        drawn.append(getattr(show, f"recognition_{name}")(study))
+    for figure in drawn[1:]:
+        assert figure.get_suptitle() == show.SCALES["fast"]
+    assert all(figure.axes for figure in drawn)
+
+
+def test_mended_chart_gives_the_same_bars_to_other_networks() -> None:
+    printed, mended = show.released_chart().axes
+    for axis, names in ((printed, PRINTED), (mended, FILLED)):
+        for group, name in zip(axis.containers, axis.get_legend().get_texts(), strict=True):
+            bars = BARS[names.index(name.get_text())]
+            assert [bar.get_height() for bar in group] == list(bars)

@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from ddlib.data import ImageData
-from ddlib.judging import MEASURES, class_map, measure, places
+from ddlib.judging import MEASURES, accuracy_along, class_map, measure, padded, places
 from ddlib.probes import LEVELS, VERSIONS, Probes, probes_of, standardized
 from ddlib.recognizers import Recognizer, answer, needs_company, recognizer
 from ddlib.results import Trace, load_trace, recorded, set_name
@@ -63,31 +62,28 @@ def _recognizers(
     epochs: int, *, tiny: int, deep: int, resnet: str = "resnet18", resnets: int = 5, batch: int = 5
 ) -> dict[str, Recognizer]:
     """The five kinds by epochs and number; only plain ConvNets are trained on both halves."""
-    clean = ("other",)
+    kinds = {
+        "convnet-tiny": ("convnet-tiny", tiny, 5, HALVES),
+        "convnet": ("convnet", epochs, 5, HALVES),
+        "convnet-batch": ("convnet-batch", epochs, batch, HALVES[1:]),
+        "resnet-group": (f"{resnet}-group", deep, resnets, HALVES[1:]),
+        "resnet-batch": (f"{resnet}-batch", deep, resnets, HALVES[1:]),
+    }
     return {
-        "convnet-tiny": Recognizer(network="convnet-tiny", epochs=tiny),
-        "convnet": Recognizer(network="convnet", epochs=epochs),
-        "convnet-batch": Recognizer(
-            network="convnet-batch", epochs=epochs, seeds=batch, halves=clean
-        ),
-        **{
-            f"resnet-{norm}": Recognizer(
-                network=f"{resnet}-{norm}", epochs=deep, seeds=resnets, halves=clean
-            )
-            for norm in ("group", "batch")
-        },
+        kind: Recognizer(network=network, epochs=long, seeds=seeds, halves=halves)
+        for kind, (network, long, seeds, halves) in kinds.items()
     }
 
 
 # Published: 20 epochs for the ConvNet-Tiny and 40 for the ConvNet, at rate 0.01, on all real
 # images; how the loaded ResNets were trained is not said. At laptop scale a CPU does it: few
-# epochs, and ResNets of half the width and two of each.
+# epochs, fewer networks with batch norm, and two ResNets of each kind with a quarter of the width.
 SETTINGS = {
     "fast": Settings(
         recognizers=_recognizers(6, tiny=15, deep=6, resnets=2, batch=3), levels=180, company=100
     ),
     "laptop": Settings(
-        recognizers=_recognizers(3, tiny=3, deep=4, resnet="resnet18-slim", resnets=2)
+        recognizers=_recognizers(3, tiny=3, deep=4, resnet="resnet18-slim", resnets=2, batch=3)
     ),
     "full": Settings(recognizers=_recognizers(40, tiny=20, deep=40)),
 }
@@ -178,17 +174,7 @@ def _judged(logits: Tensors, probes: Probes, traced: Sequence[str], longest: int
     mixed = torch.randperm(n, generator=generator("shuffled labels"))
     shuffled = measure(logits["sets"][:, :, 0], probes.labels[..., mixed]).mean((1, 2))
     found = {"sets": sets, "levels": torch.stack([test, own, other, shuffled, noise], 1)}
-    along = torch.zeros(len(traced), longest)
-    for i, tag in enumerate(traced):
-        given = logits[f"along-{tag}"]
-        k = given.shape[-1]
-        labels = torch.arange(k, device=given.device).repeat_interleave(given.shape[1] // k)
-        along[i] = padded(measure(given, labels)[0].cpu(), longest)
-    return found | {"along": along}
-
-
-def padded(values: Float[Tensor, " n"], length: int) -> Float[Tensor, " length"]:
-    return F.pad(values, (0, length - len(values)), value=torch.nan)
+    return found | {"along": accuracy_along([logits[f"along-{t}"] for t in traced], longest)}
 
 
 def _places(real: ImageData, probes: Probes, main: Sequence[Tensors], most: int) -> Tensors:
@@ -234,21 +220,21 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """
     gm = ("dc", "dsa")
     get = lambda sources, network=MAIN, **where: over_sources(study, network, sources, **where)  # noqa: E731
-    learned = study.axes["learned"]
+    learned, test = study.axes["learned"], level(study, MAIN, "test")
     found = {
         "bptt_over_dm": (get(["bptt"]), get(["dm"])),
         "bptt_over_gm": (get(["bptt"]), get(gm)),
         "mtt_over_dm": (get(["mtt"]), get(["dm"])),
         "mtt_over_gm": (get(["mtt"]), get(gm)),
-        "dm_below_test": (level(study, MAIN, "test"), get(["dm"])),
-        "gm_below_test": (level(study, MAIN, "test"), get(gm)),
+        "dm_below_test": (test, get(["dm"])),
+        "gm_below_test": (test, get(gm)),
         "convnet_over_resnet": (get(WEAK), get(WEAK, "resnet-batch")),
         "norm": (get(WEAK), get(WEAK, "convnet-batch")),
         "architecture": (get(WEAK, "convnet-batch"), get(WEAK, "resnet-batch")),
         "architecture_group": (get(WEAK), get(WEAK, "resnet-group")),
         "tiny_below_convnet": (get(WEAK), get(WEAK, "convnet-tiny")),
         "relative_to_test": (
-            get(WEAK) - level(study, MAIN, "test"),
+            get(WEAK) - test,
             get(WEAK, "resnet-batch") - level(study, "resnet-batch", "test"),
         ),
         "leak_starts": (get(["dm"], version="start", half="own"), get(["dm"], version="start")),
