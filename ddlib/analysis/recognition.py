@@ -80,7 +80,7 @@ def _recognizers(
 # epochs, fewer networks with batch norm, and two ResNets of each kind with a quarter of the width.
 SETTINGS = {
     "fast": Settings(
-        recognizers=_recognizers(6, tiny=15, deep=6, resnets=2, batch=3), levels=180, company=100
+        recognizers=_recognizers(6, tiny=15, deep=4, resnets=2, batch=3), levels=180, company=100
     ),
     "laptop": Settings(
         recognizers=_recognizers(3, tiny=3, deep=4, resnet="resnet18-slim", resnets=2, batch=3)

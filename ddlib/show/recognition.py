@@ -1,6 +1,7 @@
 """Figures of chapter 09: who recognizes which images, and how surely."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from jaxtyping import Float
@@ -51,7 +52,7 @@ def released_chart() -> Figure:
     return finish(figure, list(axes), "full")
 
 
-def _dots(axis: Axes, x: float, values: Tensor, color: str, marker: str, **more: object) -> None:
+def _dots(axis: Axes, x: float | int, values: Tensor, color: str, marker: str, **more: Any) -> None:
     """Each network as a pale point, their mean as a full one."""
     values = values[~values.isnan()]
     axis.plot([x] * len(values), values, marker, color=color, alpha=0.3, markersize=4)
@@ -111,7 +112,7 @@ def recognition_and_strength(study: Study) -> Figure:
 
 def recognition_leak(study: Study) -> Figure:
     """Recognizers that were trained on the sets' first images, and others that never saw them."""
-    figure, axes = _row(2, 8)
+    figure, axes = _row(2, 8.0)
     sources = study.axes["learned"]
     for axis, version, title in zip(
         axes, ("start", "set"), ("the images they began with", "the distilled sets"), strict=True
@@ -132,7 +133,7 @@ def recognition_leak(study: Study) -> Figure:
 
 def recognition_changes(study: Study) -> Figure:
     """Accuracy of the main recognizers on the sets after small changes."""
-    figure, (axis,) = _row(1, 8)
+    figure, (axis,) = _row(1, 8.0)
     versions = [v for v in study.axes["version"] if v != "start"]
     sources = ("random", *study.axes["learned"])
     for i, source in enumerate(sources):
@@ -219,5 +220,5 @@ def recognition_map(study: Study, sources: Sequence[str] = ("dm", "bptt")) -> Fi
     return finish(figure, list(axes), study.profile)
 
 
-def _points(axis: Axes, xy: Float[Tensor, "n 2"], labels: Tensor, **look: object) -> None:
+def _points(axis: Axes, xy: Float[Tensor, "n 2"], labels: Tensor, **look: Any) -> None:
     axis.scatter(*xy.T, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, **look)
