@@ -37,9 +37,9 @@ def accuracy_along(
     return found
 
 
-def padded(values: Float[Tensor, " n"], length: int) -> Float[Tensor, " length"]:
-    """`values`, then NaN."""
-    return F.pad(values, (0, length - len(values)), value=torch.nan)
+def padded(values: Float[Tensor, "*s n"], length: int) -> Float[Tensor, "*s length"]:
+    """`values`, then NaN, along the last axis."""
+    return F.pad(values, (0, length - values.shape[-1]), value=torch.nan)
 
 
 def neighbor_agreement(

@@ -37,7 +37,7 @@ QUICK = Settings(
         "resnet-group": Recognizer(network="convnet-group", epochs=1, seeds=1, halves=("other",)),
         "resnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=("other",)),
     },
-    levels=100, company=40, pictured=50,
+    levels=100, company=40, pictured=50, changes_for_all=False,
 )  # fmt: skip
 
 
@@ -153,6 +153,8 @@ def test_study_holds_each_recognizer_and_chance(study: Study) -> None:
     assert recognized(study, "convnet", "bptt").shape == (2,)
     assert recognized(study, "resnet-batch", "dm").shape == (1,)
     assert len(recognized(study, "convnet-batch", "dm", half="own")) == 0
+    assert len(recognized(study, "convnet", "dm", version="blurred")) == 2
+    assert len(recognized(study, "convnet-batch", "dm", version="blurred")) == 0
     assert recognized(study, "convnet", "bptt").min() > 60
     chance = study.pick("levels", level="shuffled", measure="accuracy", network="convnet")
     assert chance[1, :2].max() < 20
@@ -165,7 +167,7 @@ def test_findings_are_differences_of_paired_networks(study: Study) -> None:
     found = findings(study)
     gap = recognized(study, "convnet", "bptt") - recognized(study, "convnet", "dm")
     assert found["bptt_over_dm"] == pytest.approx(tuple(gap.tolist()))
-    assert len(found["norm"]) == 1
+    assert len(found["norm_gm"]) == 1
     leak = [recognized(study, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
     assert found["leak_starts"] == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
 
