@@ -221,6 +221,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     gm = ("dc", "dsa")
     get = lambda sources, network=MAIN, **where: over_sources(study, network, sources, **where)  # noqa: E731
     learned, test = study.axes["learned"], level(study, MAIN, "test")
+    gain = lambda network: get(WEAK, network) - level(study, network, "test")  # noqa: E731
     found = {
         "bptt_over_dm": (get(["bptt"]), get(["dm"])),
         "bptt_over_gm": (get(["bptt"]), get(gm)),
@@ -231,12 +232,9 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         "convnet_over_resnet": (get(WEAK), get(WEAK, "resnet-batch")),
         "norm_dm": (get(["dm"]), get(["dm"], "convnet-batch")),
         "norm_gm": (get(gm), get(gm, "convnet-batch")),
-        "architecture": (get(WEAK, "convnet-batch"), get(WEAK, "resnet-batch")),
+        "architecture": (gain("convnet-batch"), gain("resnet-batch")),
         "tiny_below_convnet": (get(WEAK), get(WEAK, "convnet-tiny")),
-        "relative_to_test": (
-            get(WEAK) - test,
-            get(WEAK, "resnet-batch") - level(study, "resnet-batch", "test"),
-        ),
+        "relative_to_test": (gain(MAIN), gain("resnet-batch")),
         "leak_starts": (get(["dm"], version="start", half="own"), get(["dm"], version="start")),
         "leak_sets": (get(learned, half="own"), get(learned)),
         "beyond_starts": (get(learned), get(learned, version="start")),

@@ -33,7 +33,7 @@ def wrong_2_as_printed(chart, printed, filled):
 
 
 def wrong_2_inverse(chart, printed, filled):
-    return {name: chart[true] for name, true in zip(printed, filled, strict=True)}
+    return {name: chart.get(true) for name, true in zip(printed, filled, strict=True)}
 
 
 def wrong_2_by_place(chart, printed, filled):
