@@ -79,7 +79,7 @@ def _recognizers(
 # Published: 20 epochs for the ConvNet-Tiny and 40 for the ConvNet, at rate 0.01, on all real
 # images; how the loaded ResNets were trained is not said. At laptop scale a CPU does it: few
 # epochs, fewer networks with batch norm, and two ResNets of each kind with a quarter of the width.
-_FAST = _recognizers(6, tiny=12, deep=4, resnets=2, batch=3)
+_FAST = _recognizers(6, tiny=12, deep=4, resnets=1, batch=2)
 _LAPTOP = _recognizers(3, tiny=3, deep=4, resnet="resnet18-slim", resnets=2, batch=3)
 SETTINGS = {
     "fast": Settings(recognizers=_FAST, levels=180, company=100, changes_for_all=False),
