@@ -69,18 +69,21 @@ class ConvNet(architectures.Classifier):
         self.width = width
 
 
-def _convnet(norm: str) -> Callable[[int, int, int], nn.Module]:
-    """The ConvNet that suits the image size: digits, 16x16 images, or the published network."""
+def _convnet(norm: str, share: int = 1) -> Callable[[int, int, int], nn.Module]:
+    """The ConvNet that suits the image size: digits, 16x16 images, or the published network.
+
+    With `share` above 1 it has that fraction of the channels: 8 makes the ConvNet-Tiny.
+    """
 
     def build(channels: int, size: int, classes: int) -> nn.Module:
         width, depth = (32, 2) if size < 16 else (64, 3) if size < 32 else (128, 3)
-        return ConvNet(channels, size, classes, width=width, depth=depth, norm=norm)
+        return ConvNet(channels, size, classes, width=width // share, depth=depth, norm=norm)
 
     return build
 
 
-def _resnet18(norm: str) -> Callable[[int, int, int], nn.Module]:
-    """A ResNet-18 that suits the image size; 32x32 images get the published width.
+def _resnet18(norm: str, share: int = 1) -> Callable[[int, int, int], nn.Module]:
+    """A ResNet-18 that suits the image size; 32x32 images get the published width over `share`.
 
     With norm `batch`, the mean and the spread of a channel are always those of the batch at hand.
     Papers keep running means from training for the test; here a test image is classified with the
@@ -91,7 +94,9 @@ def _resnet18(norm: str) -> Callable[[int, int, int], nn.Module]:
 
     def build(channels: int, size: int, classes: int) -> nn.Module:
         width = 8 if size < 16 else 32 if size < 32 else 64
-        return architectures.resnet18(channels, size, classes, width=width, norm=NORMS[norm])
+        return architectures.resnet18(
+            channels, size, classes, width=width // share, norm=NORMS[norm]
+        )
 
     return build
 
@@ -116,8 +121,12 @@ NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "convnet-layer": _convnet("layer"),
     "convnet-group": _convnet("group"),
     "convnet-none": _convnet("none"),
+    "convnet-batch": _convnet("batch"),
+    "convnet-tiny": _convnet("instance", 8),
     "resnet18-group": _resnet18("group"),
     "resnet18-batch": _resnet18("batch"),
+    "resnet18-slim-group": _resnet18("group", 4),  # for a CPU: an eighth of the work
+    "resnet18-slim-batch": _resnet18("batch", 4),
     "vgg11": _vgg11,
     "vit": _vit,
 }

@@ -9,6 +9,17 @@ from ddlib.show.methods import (
     images,
     slider,
 )
+from ddlib.show.recognition import (
+    recognition_and_strength,
+    recognition_by_kind,
+    recognition_changes,
+    recognition_leak,
+    recognition_map,
+    recognition_places,
+    recognition_steps,
+    recognition_sureness,
+    released_chart,
+)
 from ddlib.show.text import attempt, source
 
 __all__ = [
@@ -21,6 +32,15 @@ __all__ = [
     "control",
     "distances",
     "images",
+    "recognition_and_strength",
+    "recognition_by_kind",
+    "recognition_changes",
+    "recognition_leak",
+    "recognition_map",
+    "recognition_places",
+    "recognition_steps",
+    "recognition_sureness",
+    "released_chart",
     "slider",
     "source",
 ]

@@ -1,0 +1,46 @@
+"""Recognizers: networks trained on real data to classify images of other origin."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ddlib.data import ImageData
+from ddlib.networks import build
+from ddlib.training import Recipe, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognizer:
+    """One kind of network, how long it is trained, and how many of it there are."""
+
+    network: str
+    epochs: int
+    seeds: int = 5
+    halves: tuple[str, ...] = ("own", "other")
+    lr: float = 0.02
+    batch: int = 128
+
+
+def recognizer(real: ImageData, rows: Int[Tensor, " n"], about: Recognizer, seed: int) -> nn.Module:
+    """A network trained on some rows of the real training images, with frozen weights."""
+    net = build(about.network, real.shape, len(real.classes))
+    recipe = Recipe(epochs=about.epochs, batch=about.batch, lr=about.lr)
+    stacked = train(net, real.train_images[rows], real.train_labels[rows], recipe, [seed])
+    net.load_state_dict({name: p[0] for name, p in stacked.items()}, assign=True)
+    return net.requires_grad_(False)
+
+
+def needs_company(net: nn.Module) -> bool:
+    """Batch norm: what the network says of an image depends on the images beside it."""
+    return any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules())
+
+
+def answer(
+    net: nn.Module, images: Float[Tensor, "*s c h w"], company: Float[Tensor, "m c h w"]
+) -> Float[Tensor, "*s k"]:
+    """What `net` says of each image. It sees 100 at a time, with the `company` beside them."""
+    flat = images.flatten(0, -4)
+    parts = [net(torch.cat([x, company]))[: len(x)] for x in flat.split(100)]
+    return torch.cat(parts).unflatten(0, images.shape[:-3])

@@ -1,0 +1,224 @@
+"""Figures of chapter 09: who recognizes which images, and how surely."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ddlib.analysis.recognition import MAIN, level, recognized
+from ddlib.show.looks import LOOKS, finish
+from ddlib.studies import Study
+
+# The bars of the released chart, digitized from its stored image: trajectory matching, BPTT,
+# distribution matching, gradient matching. `FILLED` is the order in which its code collects the
+# results, `PRINTED` the order of its legend. What it calls ResNet-32 is a ResNet-34.
+BARS = (
+    (0.93, 0.91, 0.46, 0.41),
+    (1.00, 1.00, 0.71, 0.68),
+    (1.00, 1.00, 0.54, 0.55),
+    (0.95, 0.95, 0.41, 0.36),
+)
+BAR_SOURCES = ("TM", "BPTT", "DM", "GM")
+PRINTED = ("ConvNet-Tiny", "ConvNet", "ResNet-18", "ResNet-32")
+FILLED = ("ResNet-18", "ConvNet", "ConvNet-Tiny", "ResNet-34")
+PUBLISHED_TEST = {  # stored outputs of the same notebook, in percent
+    "ConvNet-Tiny": 68.37, "ConvNet": 80.91, "ResNet-18": 90.79, "ResNet-34": 92.76,
+}  # fmt: skip
+SHADES = ("#C6C6C6", "#8C8C8C", "#555555", "#111111")
+MARKERS = dict(zip(("convnet-tiny", "convnet", "convnet-batch"), "v^<", strict=True))
+MARKERS |= {"resnet-group": "s", "resnet-batch": "D"}
+
+
+def released_chart() -> Figure:
+    """The published bars under the legend that was printed, and under the one that fits them."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.9), sharey=True, layout="constrained")
+    for axis, title, names in zip(
+        axes, ("as printed", "as mended"), (PRINTED, FILLED), strict=True
+    ):
+        order = ("ConvNet-Tiny", "ConvNet", "ResNet-18", names[3])  # weak to strong
+        for i, name in enumerate(order):
+            bars = BARS[names.index(name)]
+            places = [x + 0.2 * (i - 1.5) for x in range(len(bars))]
+            axis.bar(places, bars, 0.2, color=SHADES[i], edgecolor="white", label=name)
+        axis.set_xticks(range(len(BAR_SOURCES)), BAR_SOURCES)
+        axis.set_title(title, fontsize=9)
+        axis.legend(fontsize=7, frameon=False, ncols=2, loc="upper right")
+    axes[0].set_ylim(0, 1.35)
+    axes[0].set_ylabel("share of 100 images\nrecognized (published)", fontsize=8)
+    return finish(figure, list(axes), "full")
+
+
+def _dots(axis: Axes, x: float | int, values: Tensor, color: str, marker: str, **more: Any) -> None:
+    """Each network as a pale point, their mean as a full one."""
+    values = values[~values.isnan()]
+    axis.plot([x] * len(values), values, marker, color=color, alpha=0.3, markersize=4)
+    if len(values):
+        axis.plot([x], values.mean(), marker, color=color, markersize=7, **more)
+
+
+def _name_sources(axis: Axes, sources: Sequence[str]) -> None:
+    axis.set_xticks(
+        range(len(sources)), [LOOKS[s].label for s in sources], rotation=40, ha="right", fontsize=7
+    )
+
+
+def _row(n: int, width: float, height: float = 3.2) -> tuple[Figure, list[Axes]]:
+    figure, axes = plt.subplots(
+        1, n, figsize=(width, height), sharey=True, squeeze=False, layout="constrained"
+    )
+    return figure, list(axes[0])
+
+
+def recognition_by_kind(study: Study) -> Figure:
+    """Accuracy of each kind of network on each source, beside its accuracy on real test images."""
+    figure, axes = _row(len(study.axes["network"]), 9.5, 3.4)
+    sources = study.axes["source"]
+    for axis, kind in zip(axes, study.axes["network"], strict=True):
+        for x, source in enumerate(sources):
+            look = LOOKS[source]
+            _dots(axis, x, recognized(study, kind, source), look.color, look.marker)
+        axis.axhline(level(study, kind, "test").mean(), color="black", linewidth=1)
+        axis.axhline(level(study, kind, "shuffled").mean(), color="black", linewidth=1, ls=":")
+        n = len(level(study, kind, "test"))
+        axis.set_title(f"{kind} (n = {n})", fontsize=8)
+        axis.set_ylim(0, 103)
+        _name_sources(axis, sources)
+    axes[0].set_ylabel("images recognized, percent\n(line: real test images)", fontsize=8)
+    return finish(figure, axes, study.profile)
+
+
+def recognition_and_strength(study: Study) -> Figure:
+    """Accuracy on sets over accuracy on real test images, one point for each network."""
+    learned = study.axes["learned"]
+    figure, axes = _row(len(learned), 9.5, 2.9)
+    for axis, source in zip(axes, learned, strict=True):
+        for kind, marker in MARKERS.items():
+            axis.plot(
+                level(study, kind, "test"), recognized(study, kind, source), marker,
+                color=LOOKS[source].color, markersize=6, alpha=0.7,
+                fillstyle="full" if "resnet" in kind else "none", label=kind,
+            )  # fmt: skip
+        axis.axline((60, 60), slope=1, color="black", linewidth=0.8, ls=":")
+        axis.set_title(LOOKS[source].label, fontsize=8)
+        axis.set_xlabel("accuracy on real test images", fontsize=8)
+    axes[0].set_ylabel("images recognized, percent", fontsize=8)
+    axes[0].legend(fontsize=6, frameon=False)
+    return finish(figure, axes, study.profile)
+
+
+def recognition_leak(study: Study) -> Figure:
+    """Recognizers that were trained on the sets' first images, and others that never saw them."""
+    figure, axes = _row(2, 8.0)
+    sources = study.axes["learned"]
+    for axis, version, title in zip(
+        axes, ("start", "set"), ("the images they began with", "the distilled sets"), strict=True
+    ):
+        for x, source in enumerate(sources):
+            look = LOOKS[source]
+            for half, shift in (("own", -0.17), ("other", 0.17)):
+                found = recognized(study, MAIN, source, half=half, version=version)
+                full = "full" if half == "own" else "none"
+                _dots(axis, x + shift, found, look.color, look.marker, fillstyle=full)
+        axis.set_title(title, fontsize=9)
+        _name_sources(axis, sources)
+    axes[0].set_ylabel(
+        "images recognized, percent\n(full: starts seen, open: not seen)", fontsize=8
+    )
+    return finish(figure, axes, study.profile)
+
+
+def recognition_changes(study: Study) -> Figure:
+    """Accuracy of the main recognizers on the sets after small changes."""
+    figure, (axis,) = _row(1, 8.0)
+    versions = [v for v in study.axes["version"] if v != "start"]
+    sources = ("random", *study.axes["learned"])
+    for i, source in enumerate(sources):
+        look = LOOKS[source]
+        for x, version in enumerate(versions):
+            place = x + 0.12 * (i - len(sources) / 2 + 0.5)
+            found = recognized(study, MAIN, source, version=version)
+            label = {"label": look.label} if x == 0 else {}
+            _dots(axis, place, found, look.color, look.marker, **label)
+    axis.set_xticks(range(len(versions)), ["as it is", *versions[1:]])
+    axis.set_ylabel("images recognized, percent", fontsize=8)
+    axis.legend(fontsize=7, frameon=False, loc="lower left", ncols=2)
+    return finish(figure, [axis], study.profile)
+
+
+def recognition_sureness(study: Study) -> Figure:
+    """Probability of the true class and margin, for sets and for real test images."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    sources = study.axes["source"]
+    labels = {"probability": "probability of true class, percent"}
+    labels["margin"] = "mean margin, logits"
+    for axis, (measure, label) in zip(axes, labels.items(), strict=True):
+        for x, source in enumerate(sources):
+            look = LOOKS[source]
+            found = recognized(study, MAIN, source, measure=measure)
+            _dots(axis, x, found, look.color, look.marker)
+        where = {"network": MAIN, "half": "other", "level": "test", "measure": measure}
+        axis.axhline(study.pick("levels", **where).nanmean(), color="black", linewidth=1)
+        axis.set_ylabel(f"{label}\n(line: real test images)", fontsize=8)
+        _name_sources(axis, sources)
+    return finish(figure, list(axes), study.profile)
+
+
+def recognition_steps(study: Study) -> Figure:
+    """Accuracy on the images of a distillation on its way; each run's last step is 1."""
+    figure, (axis,) = _row(1, 6.5)
+    for source in study.axes["learned"]:
+        look = LOOKS[source]
+        steps = study.pick("steps", learned=source)
+        x = steps / steps.nan_to_num(0).max()
+        found = study.pick("along", network=MAIN, half="other", learned=source)
+        found = found[~found[:, 0].isnan()]
+        axis.plot(x, found.mean(0), look.marker + "-", color=look.color, label=look.label)
+        axis.fill_between(
+            x, found.amin(0), found.amax(0), color=look.color, alpha=0.12, linewidth=0
+        )
+    axis.set_xlabel("share of the distillation steps")
+    axis.set_ylabel("images recognized, percent\n(bands: all networks)", fontsize=8)
+    axis.legend(fontsize=7, frameon=False)
+    return finish(figure, [axis], study.profile)
+
+
+def recognition_places(study: Study) -> Figure:
+    """Labels of the nearest real images, and how far out the sets lie in their class."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    sources = study.axes["source"]
+    labels = {"agreement": "neighbors with own label, percent"}
+    labels["percentile"] = "distance to mean, percentile"
+    for axis, (name, label) in zip(axes, labels.items(), strict=True):
+        for x, source in enumerate(sources):
+            look = LOOKS[source]
+            _dots(axis, x, study.pick(name, source=source).mean(1), look.color, look.marker)
+        axis.axhline(study.arrays[f"{name}_real"].mean(), color="black", linewidth=1)
+        axis.set_ylabel(f"{label}\n(line: real images held out)", fontsize=8)
+        axis.set_ylim(0, 103)
+        _name_sources(axis, sources)
+    return finish(figure, list(axes), study.profile)
+
+
+def recognition_map(study: Study, sources: Sequence[str] = ("dm", "bptt")) -> Figure:
+    """Real test images as dots, one set of each source on top, colors by class."""
+    figure, axes = plt.subplots(
+        1, len(sources), figsize=(8, 3.6), sharex=True, sharey=True, layout="constrained"
+    )
+    for axis, source in zip(axes, sources, strict=True):
+        _points(axis, study.arrays["map_real"], study.arrays["map_real_label"], s=6, alpha=0.35)
+        _points(
+            axis, study.pick("map", source=source), study.pick("map_label", source=source),
+            s=32, marker=LOOKS[source].marker, edgecolors="black", linewidths=0.5,
+        )  # fmt: skip
+        axis.set_title(f"{LOOKS[source].label} among real test images", fontsize=9)
+        axis.set_xticks([])
+        axis.set_yticks([])
+    return finish(figure, list(axes), study.profile)
+
+
+def _points(axis: Axes, xy: Float[Tensor, "n 2"], labels: Tensor, **look: Any) -> None:
+    axis.scatter(*xy.T, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, **look)

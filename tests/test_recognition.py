@@ -1,0 +1,222 @@
+"""Recognition: what recognizers are shown, how answers are judged, and that a run resumes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import ddlib
+from ddlib import show
+from ddlib.analysis import recognition
+from ddlib.analysis.recognition import SETTINGS, Settings, findings, recognized, run
+from ddlib.data import sample_per_class, to_pixels
+from ddlib.distilled import DistilledSet
+from ddlib.judging import class_map, distance_percentile, measure, neighbor_agreement, places
+from ddlib.probes import (
+    LEVELS,
+    VERSIONS,
+    blurred,
+    changed,
+    halves_of,
+    probes_of,
+    standardized,
+    starting_rows,
+)
+from ddlib.recognizers import Recognizer, answer, recognizer
+from ddlib.seeds import generator
+from ddlib.show.recognition import BARS, FILLED, PRINTED
+from ddlib.studies import Keeper, Study, recorded_sets
+
+QUICK = Settings(
+    recognizers={
+        "convnet-tiny": Recognizer(network="convnet-tiny", epochs=1, seeds=1),
+        "convnet": Recognizer(network="convnet", epochs=2, seeds=2),
+        "convnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=("other",)),
+        "resnet-group": Recognizer(network="convnet-group", epochs=1, seeds=1, halves=("other",)),
+        "resnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=("other",)),
+    },
+    levels=100, company=40, pictured=50, changes_for_all=False,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sets() -> dict:
+    return dict(recorded_sets("digits"))
+
+
+@pytest.fixture(scope="module")
+def study(digits: ddlib.ImageData, sets: dict) -> Study:
+    return run(digits, sets, QUICK)
+
+
+def test_measures_of_answers_worked_out_by_hand() -> None:
+    logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 1.0]]).log_softmax(1)
+    accuracy, probability, margin = measure(logits, torch.tensor([0, 2])).tolist()
+    assert accuracy == 50
+    assert margin == pytest.approx((1 - 2) / 2)  # 2 - 1 and 1 - 3
+    p = logits.exp()
+    assert probability == pytest.approx(50 * (p[0, 0] + p[1, 2]).item())
+
+
+def test_neighbors_and_percentiles_on_a_line() -> None:
+    real = torch.tensor([[-1.0], [0.0], [1.0], [9.0], [10.0], [11.0]])
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    images, own = torch.tensor([[0.5], [9.4]]), torch.tensor([0, 0])
+    assert neighbor_agreement(images, own, real, labels, 3).item() == 50
+    assert distance_percentile(images, own, real, labels).tolist() == pytest.approx([100 / 3, 100])
+    near, points = class_map(images.expand(2, 3), real.expand(6, 3), labels)
+    assert near.shape == (2, 2)
+    gap = points[labels == 1, 0].mean() - points[labels == 0, 0].mean()
+    assert gap.item() == pytest.approx(10 * 3**0.5, rel=1e-4)  # the whole distance of the means
+
+
+def test_held_out_images_are_judged_by_the_first_half() -> None:
+    x = torch.randn(40, 3, generator=generator("x"))
+    y = torch.arange(40) % 2
+    found = places(x[20:], y[20:], x, y, 5)
+    assert found["agreement"] == found["agreement_real"]
+    assert found["percentile"] == found["percentile_real"]
+
+
+def test_starts_are_found_by_redrawing_or_by_likeness(digits: ddlib.ImageData) -> None:
+    rows = sample_per_class(digits, 2, generator(3, "initialize")).flatten()
+    noise = 0.3 * torch.randn(20, 1, 8, 8, generator=generator("noise"))
+    made = DistilledSet.of(
+        digits, digits.train_images[rows] + noise, digits.train_labels[rows], meta={"seed": 3}
+    )
+    assert starting_rows(digits, made).equal(rows)
+    other = replace(made, meta={"seed": 4})  # as if draws had been made differently then
+    assert (starting_rows(digits, other) == rows).float().mean() > 0.8
+
+
+def test_first_frames_of_the_recorded_traces_are_the_starts(
+    digits: ddlib.ImageData, sets: dict
+) -> None:
+    few = torch.arange(100).view(10, 10)[:, :5].flatten()
+    for tag, trace in recognition.traces_of(digits, sets).items():
+        starts = digits.train_images[starting_rows(digits, sets[tag][0])[few]]
+        pixels = to_pixels(starts, digits.mean, digits.std)
+        assert torch.allclose(pixels, trace.frames[0] / 255, atol=1 / 255), tag
+
+
+def test_halves_are_disjoint_and_one_holds_all_starts(digits: ddlib.ImageData) -> None:
+    starts = torch.arange(0, 900, 3)
+    halves = halves_of(digits, starts, 0)
+    both = torch.cat(list(halves.values()))
+    assert both.sort().values.equal(torch.arange(len(digits.train_labels)))
+    assert abs(len(halves["own"]) - len(halves["other"])) <= 1
+    assert torch.isin(starts, halves["own"]).all()
+    assert not torch.isin(halves["own"][:100], starts).any()  # the levels show other images
+
+
+def test_versions_change_what_they_say(digits: ddlib.ImageData, sets: dict) -> None:
+    made = sets["bptt"][0]
+    start = digits.train_images[:100]
+    found = dict(zip(VERSIONS, changed(made, start, 0), strict=True))
+    assert found["set"].equal(made.images)
+    assert found["start"].equal(start)
+    pixels = to_pixels(found["clipped"], made.mean, made.std)
+    assert pixels.min() > -1e-5
+    assert pixels.max() < 1 + 1e-5
+    assert to_pixels(made.images, made.mean, made.std).min() < -0.1  # there was something to clip
+    assert (found["noisy"] - made.images).std().item() == pytest.approx(0.5, rel=0.05)
+    assert not found["shifted"].equal(made.images)
+    point = torch.zeros(1, 2, 5, 5)
+    point[0, 1, 2, 2] = 16
+    assert blurred(point)[0, 1, 1:4, 1:4].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+    assert torch.allclose(standardized(made.pixels(), made), found["clipped"], atol=1e-6)
+
+
+def test_company_matters_for_batch_norm_alone(digits: ddlib.ImageData) -> None:
+    rows = torch.arange(200)
+    for norm, same in (("instance", True), ("batch", False)):
+        name = "convnet" if norm == "instance" else "convnet-batch"
+        net = recognizer(digits, rows, Recognizer(network=name, epochs=1), 0)
+        images = digits.test_images[:50]
+        alone, beside = (answer(net, images, digits.train_images[:n]) for n in (0, 300))
+        assert torch.allclose(alone, beside, atol=1e-4) is same
+
+
+def test_probes_have_the_levels_they_are_called_by(digits: ddlib.ImageData, sets: dict) -> None:
+    probes = probes_of(digits, sets, 100, 0)
+    assert probes.sets.shape == (len(sets), 2, len(VERSIONS), 100, 1, 8, 8)
+    assert len(probes.levels) == len(LEVELS) - 1
+    for i, half in ((1, "own"), (2, "other")):
+        assert probes.levels[i].equal(digits.train_images[probes.halves[half][:100]])
+    as_it_is, start = probes.sets[0, 0, :2]  # a selection begins as it is, but for 16-bit storage
+    assert torch.allclose(as_it_is, start, atol=1e-3)
+
+
+def test_study_holds_each_recognizer_and_chance(study: Study) -> None:
+    assert recognized(study, "convnet", "bptt").shape == (2,)
+    assert recognized(study, "resnet-batch", "dm").shape == (1,)
+    assert len(recognized(study, "convnet-batch", "dm", half="own")) == 0
+    assert len(recognized(study, "convnet", "dm", version="blurred")) == 2
+    assert len(recognized(study, "convnet-batch", "dm", version="blurred")) == 0
+    assert recognized(study, "convnet", "bptt").min() > 60
+    chance = study.pick("levels", level="shuffled", measure="accuracy", network="convnet")
+    assert chance[1, :2].max() < 20
+    last = study.pick("along", network="convnet", half="other", learned="bptt")[:2]
+    assert last[:, -1].isnan().all()  # this trace has nine frames
+    assert last[:, 8].min() > 60
+
+
+def test_findings_are_differences_of_paired_networks(study: Study) -> None:
+    found = findings(study)
+    gap = recognized(study, "convnet", "bptt") - recognized(study, "convnet", "dm")
+    assert found["bptt_over_dm"] == pytest.approx(tuple(gap.tolist()))
+    assert len(found["norm_gm"]) == 1
+    leak = [recognized(study, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
+    assert found["leak_starts"] == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
+
+
+class Killed(Exception):
+    """What stops a run in the middle."""
+
+
+def test_a_run_that_was_killed_goes_on(
+    digits: ddlib.ImageData, sets: dict, study: Study, tmp_path: Path
+) -> None:
+    made = 0
+
+    keeper = Keeper(tmp_path, {"a": 1})
+
+    def keep(key: str, make: Callable) -> dict:
+        nonlocal made
+        if made == 3:
+            raise Killed
+        made += 1
+        return keeper(key, make)
+
+    with pytest.raises(Killed):
+        run(digits, sets, QUICK, keep)
+    again = run(digits, sets, QUICK, Keeper(tmp_path, {"a": 1}))
+    for name, values in study.arrays.items():
+        assert torch.equal(values.nan_to_num(-1), again.arrays[name].nan_to_num(-1)), name
+
+
+def test_every_scale_has_settings() -> None:
+    assert set(SETTINGS) == {"fast", "laptop", "full"}
+    for settings in SETTINGS.values():
+        assert settings.recognizers[recognition.MAIN].seeds >= 5
+
+
+def test_every_figure_draws_the_study(study: Study) -> None:
+    drawn = [show.released_chart()]
+    for name in (
+        "by_kind", "and_strength", "leak", "changes", "sureness", "steps", "places", "map"
+    ):  # fmt: skip
+        drawn.append(getattr(show, f"recognition_{name}")(study))
+    for figure in drawn[1:]:
+        assert figure.get_suptitle() == show.SCALES["fast"]
+    assert all(figure.axes for figure in drawn)
+
+
+def test_mended_chart_gives_the_same_bars_to_other_networks() -> None:
+    printed, mended = show.released_chart().axes
+    for axis, names in ((printed, PRINTED), (mended, FILLED)):
+        for group, name in zip(axis.containers, axis.get_legend().get_texts(), strict=True):
+            bars = BARS[names.index(name.get_text())]
+            assert [bar.get_height() for bar in group] == list(bars)
