@@ -1,31 +1,14 @@
 """The figures of the book, one function each: functions of results, and nothing else draws."""
 
-from ddlib.show.looks import LOOKS, SCALES, Look
-from ddlib.show.methods import (
-    accuracies,
-    accuracy_by_ipc,
-    control,
-    distances,
-    images,
-    slider,
-)
-from ddlib.show.recognition import (
-    recognition_and_strength,
-    recognition_by_kind,
-    recognition_changes,
-    recognition_leak,
-    recognition_map,
-    recognition_places,
-    recognition_steps,
-    recognition_sureness,
-    released_chart,
-)
+from ddlib.show.looks import LOOKS, Look, SCALES
+from ddlib.show.methods import (accuracies, accuracy_by_ipc, control, distances, images, slider)
+from ddlib.show.recognition import (recognition_and_strength, recognition_by_kind, recognition_changes, recognition_leak, recognition_map, recognition_places, recognition_steps, recognition_sureness, released_chart)
 from ddlib.show.text import attempt, source
 
 __all__ = [
     "LOOKS",
-    "SCALES",
     "Look",
+    "SCALES",
     "accuracies",
     "accuracy_by_ipc",
     "attempt",
