@@ -9,7 +9,8 @@ from torch import Tensor
 from ddlib.data import ImageData, to_pixels
 from ddlib.distilled import DistilledSet
 
-EDGES = tuple(round(-1 + 0.05 * i, 2) for i in range(61))  # of the bins of a histogram
+# Edges of the bins of a histogram; black, 0, and white, 1, are in the middle of theirs.
+EDGES = tuple(round(-1.025 + 0.05 * i, 3) for i in range(62))
 
 
 def outside(one: DistilledSet) -> Float[Tensor, ""]:

@@ -9,6 +9,13 @@ from ddlib.show.methods import (
     images,
     slider,
 )
+from ddlib.show.mixing import (
+    mixing_changes,
+    mixing_controls,
+    mixing_dips,
+    mixing_doses,
+    pixel_ranges,
+)
 from ddlib.show.text import attempt, source
 
 __all__ = [
@@ -21,6 +28,11 @@ __all__ = [
     "control",
     "distances",
     "images",
+    "mixing_changes",
+    "mixing_controls",
+    "mixing_dips",
+    "mixing_doses",
+    "pixel_ranges",
     "slider",
     "source",
 ]
