@@ -71,8 +71,8 @@ SETTINGS = {
     ),
     "laptop": Settings(
         doses=(0, 10), runs=3, wide=(), probed=("bptt",),
-        controls=("diluted", "kept", "noise", "other"), control_runs=2,
-        changes=("batches of 10", "a third of the steps", "clipped"), change_runs=1,
+        controls=("diluted", "kept", "noise", "other"), control_runs=3,
+        changes=("rate x 3", "batches of 10", "a third of the steps", "clipped"), change_runs=1,
     ),
     "full": Settings(),
 }  # fmt: skip
