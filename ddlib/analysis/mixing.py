@@ -201,7 +201,11 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         cost = found[f"dip {tag}"][: len(study.axes["control_run"])]
         alone = study.pick("accuracy", source=tag, dose=0)[: len(cost)]
         found[f"{name} {tag}"] = alone - study.pick("control", probed=tag, control=name)
+        found[f"gain {name} {tag}"] = -found[f"{name} {tag}"]
         found[f"beyond {name} {tag}"] = cost - found[f"{name} {tag}"]
+    for tag, order in product(study.axes["probed"], study.axes["order"]):
+        made = study.pick("order", probed=tag, order=order)
+        found[f"{order} {tag}"] = study.pick("accuracy", source=tag, dose=0)[: len(made)] - made
     for tag in study.axes["changed"]:
         found[f"outside {tag}"] = 100 * study.pick("outside", source=tag)
     found["gain random"] = -found["dip random"]
