@@ -172,7 +172,9 @@ def test_findings_are_differences_within_a_run(real: ddlib.ImageData, sets: Sets
         [[[30.0, 31.0], [33.0, 34.0]], [[40.0, 42.0], [39.0, 41.5]], [[60.0, 62.0], [50.0, 54.0]]]
     )
     control = torch.zeros_like(study.arrays["control"]) + 57
-    made = replace(study, arrays={**study.arrays, "accuracy": accuracy, "control": control})
+    order = torch.tensor([[[55.0], [61.0]]])
+    changed = {"accuracy": accuracy, "control": control, "order": order}
+    made = replace(study, arrays={**study.arrays, **changed})
     found = findings(made)
     assert found["dip bptt"] == (10.0, 8.0)
     assert found["gain random"] == (3.0, 3.0)
@@ -181,6 +183,9 @@ def test_findings_are_differences_within_a_run(real: ddlib.ImageData, sets: Sets
     assert found["deeper dip"] == (9.0, 7.5)
     assert found["diluted bptt"] == (3.0,)
     assert found["beyond diluted bptt"] == (7.0,)
+    assert found["gain noise bptt"] == (-3.0,)
+    assert found["set, then real bptt"] == (5.0,)
+    assert found["real, then set bptt"] == (-1.0,)
 
 
 @pytest.mark.parametrize("profile", SETTINGS)
