@@ -10,6 +10,16 @@ from ddlib.show.methods import (
     slider,
 )
 from ddlib.show.text import attempt, source
+from ddlib.show.when_learned import (
+    first_steps,
+    in_order,
+    learning_curves,
+    long_training,
+    other_recipes,
+    published_curves,
+    settling_steps,
+    single,
+)
 
 __all__ = [
     "LOOKS",
@@ -20,7 +30,15 @@ __all__ = [
     "attempt",
     "control",
     "distances",
+    "first_steps",
     "images",
+    "in_order",
+    "learning_curves",
+    "long_training",
+    "other_recipes",
+    "published_curves",
+    "settling_steps",
+    "single",
     "slider",
     "source",
 ]
