@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddlib.data import ImageData
-from ddlib.ensemble import Parameters, cached_images, forward, initialize_many, trainable
+from ddlib.ensemble import Parameters, forward, initialize_many, trainable
 from ddlib.seeds import generator
 from ddlib.training import Recipe
 
@@ -36,8 +36,7 @@ def train_steps(net: nn.Module, real: ImageData, recipe: Recipe, seed: int) -> I
 
 @torch.no_grad()
 def logits(
-    net: nn.Module, parameters: Parameters, images: Float[Tensor, "n c h w"]
+    net: nn.Module, parameters: Parameters, images: Float[Tensor, "n c h w"], batch: int = 500
 ) -> Float[Tensor, "n k"]:
-    """The answers of one network, a few images at a time."""
-    few = cached_images(net, tuple(images.shape[1:]), images.device) or len(images)
-    return torch.cat([forward(net, parameters, x)[0] for x in images.split(few)])
+    """The answers of one network, some images at a time."""
+    return torch.cat([forward(net, parameters, x)[0] for x in images.split(batch)])

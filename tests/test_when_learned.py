@@ -151,6 +151,7 @@ def test_findings_are_signed_as_claimed(study: Study) -> None:
     assert found["bptt_early"] == (50, 50, 50, 50)
     assert found["bptt_over_random"] == (76, 76, 76, 76)
     assert found["bptt_settles"] == (8, 8, 8, 8)
+    assert found["bptt_settles_random"] == (0, 0, 0, 0)  # flat curves are settled at once
     assert found["random_early"] == (0, 0, 0, 0)
     assert found["dc_falls"] == (20, 20)
     assert falls(replace(study, arrays=arrays), "dc").shape == (1, 2)

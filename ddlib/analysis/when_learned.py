@@ -114,9 +114,6 @@ def percent(right: Bool[Tensor, "*a n"]) -> Float[Tensor, "*a"]:
     return 100 * right.float().mean(-1)
 
 
-# ---- what the networks are asked ------------------------------------------------------------
-
-
 def probes(
     real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once
 ) -> dict[str, Tensor]:
@@ -166,9 +163,6 @@ def follow(
             right.append(seen == labels)
             test.append(percent(logits(net, now, tests).argmax(1) == answers))
     return {"right": torch.stack(right), "test": torch.stack(test)}
-
-
-# ---- what is early? -------------------------------------------------------------------------
 
 
 def first_recognized(right: Bool[Tensor, "t *a"], steps: Sequence[int]) -> Float[Tensor, "*a"]:
@@ -222,18 +216,26 @@ def order_agreement(first: Float[Tensor, "m n"]) -> Float[Tensor, " pairs"]:
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """What the ledger judges; one value for each network and set, oriented as claimed."""
-    found = {}
-    steps, test = study.axes["step"], study.arrays["test"]
+    found, steps = {}, study.axes["step"]
+    random = study.pick("recognition", source="random")
+    test = study.arrays["test"][..., None].expand(random.shape)  # the same beside each set
+    settles = lambda curves: torch.tensor([settled(c, steps) for c in each(curves)])  # noqa: E731
     for source in SOURCES:
         curves = study.pick("recognition", source=source)  # (net, step, set)
-        pairs = [(curve, t) for one, t in zip(curves, test, strict=True) for curve in one.T]
-        found[f"{source}_early"] = [still_to_come(curve, t) for curve, t in pairs]
-        found[f"{source}_settles"] = [settled(t, steps) - settled(c, steps) for c, t in pairs]
-        found[f"{source}_falls"] = falls(study, source).flatten().tolist()
+        pairs = zip(each(curves), each(test), strict=True)
+        found[f"{source}_early"] = torch.tensor([still_to_come(c, t) for c, t in pairs])
+        found[f"{source}_settles"] = settles(test) - settles(curves)
+        found[f"{source}_settles_random"] = settles(random) - settles(curves)
+        found[f"{source}_falls"] = falls(study, source)
         for other in ("random", "start", "easy"):
-            lead = (curves - study.pick("recognition", source=other)).mean(1)
-            found[f"{source}_over_{other}"] = lead.flatten().tolist()
-    return {name: tuple(values) for name, values in found.items()}
+            beside = study.pick("recognition", source=other)
+            found[f"{source}_over_{other}"] = (curves - beside).mean(1)
+    return {name: tuple(values.flatten().tolist()) for name, values in found.items()}
+
+
+def each(curves: Float[Tensor, "net step set"]) -> Float[Tensor, "curves step"]:
+    """One curve for each network and set."""
+    return curves.movedim(1, 2).flatten(0, 1)
 
 
 def falls(study: Study, source: str) -> Float[Tensor, "net set"]:
