@@ -58,7 +58,7 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(
-        steps=100, every=5, batch=64, recipe_nets=1, long_nets=1,
+        steps=100, every=5, batch=64, recipe_nets=1, recipe_every=20, long_nets=1,
         long_steps=345, long_every=23, judge_steps=30, pool=100, blend=20,
     ),
     "laptop": Settings(long_steps=1568, long_every=98, test_images=1000),  # 8 epochs
@@ -239,10 +239,9 @@ def each(curves: Float[Tensor, "net step set"]) -> Float[Tensor, "curves step"]:
 
 
 def falls(study: Study, source: str) -> Float[Tensor, "net set"]:
-    """Points that recognition loses from the last third of the short training to the long one.
+    """Points lost between the last third of the short training and the end of the long one.
 
-    Both are of the same networks, and levels, not peaks: the highest of many jagged values is too
-    high. Negative where recognition still rises.
+    Levels of the same networks, not peaks: the highest of many jagged values is too high.
     """
     steps = study.axes["step"]
     late = [i for i, step in enumerate(steps) if 3 * step >= 2 * steps[-1]]
