@@ -5,6 +5,7 @@ from ddlib.show.methods import (accuracies, accuracy_by_ipc, control, distances,
 from ddlib.show.mixing import (mixing_changes, mixing_controls, mixing_dips, mixing_doses, pixel_ranges)
 from ddlib.show.recognition import (recognition_and_strength, recognition_by_kind, recognition_changes, recognition_leak, recognition_map, recognition_places, recognition_steps, recognition_sureness, released_chart)
 from ddlib.show.text import attempt, source
+from ddlib.show.when_learned import (first_steps, in_order, learning_curves, long_training, other_recipes, published_curves, settling_steps, single)
 
 __all__ = [
     "LOOKS",
@@ -15,12 +16,18 @@ __all__ = [
     "attempt",
     "control",
     "distances",
+    "first_steps",
     "images",
+    "in_order",
+    "learning_curves",
+    "long_training",
     "mixing_changes",
     "mixing_controls",
     "mixing_dips",
     "mixing_doses",
+    "other_recipes",
     "pixel_ranges",
+    "published_curves",
     "recognition_and_strength",
     "recognition_by_kind",
     "recognition_changes",
@@ -30,6 +37,8 @@ __all__ = [
     "recognition_steps",
     "recognition_sureness",
     "released_chart",
+    "settling_steps",
+    "single",
     "slider",
     "source",
 ]

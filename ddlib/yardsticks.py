@@ -1,0 +1,54 @@
+"""Real images to hold distilled ones against: their beginnings, easy images, class means."""
+
+from itertools import islice
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Int
+from torch import Tensor
+
+from ddlib.data import ImageData, sample_per_class
+from ddlib.distilled import DistilledSet
+from ddlib.networks import build
+from ddlib.presets import METHODS
+from ddlib.seeds import generator
+from ddlib.step_by_step import logits, train_steps
+from ddlib.training import Recipe
+
+JUDGE = 1000  # seeds of the networks that say what is easy: not among those that are asked
+
+
+def started_from(one: DistilledSet, real: ImageData) -> tuple[Tensor, Tensor]:
+    """The images that a recorded set was before the first step of its distillation.
+
+    All methods that start from real images start from the same ones when they have the same seed.
+    """
+    made = dict(one.meta["method"])
+    start = METHODS[made.pop("tag")](**made).initialize(real, one.meta["seed"])
+    return start["images"], start["labels"]
+
+
+def easy_rows(
+    real: ImageData, ipc: int, seed: int, recipe: Recipe, steps: int, pool: int
+) -> Int[Tensor, "k {ipc}"]:
+    """The `ipc` training images of each class with the lowest loss in a judge, out of `pool`.
+
+    The judge is a network that answers nothing else, trained for a few steps: what has a low loss
+    there is what another network learns early.
+    """
+    rows = sample_per_class(real, pool, generator(seed, "pool", device=real.device))
+    net = build("convnet", real.shape, len(real.classes))
+    *_, judge = islice(train_steps(net, real, recipe, JUDGE + seed), steps + 1)
+    images, labels = real.train_images[rows.flatten()], real.train_labels[rows.flatten()]
+    losses = F.cross_entropy(logits(net, judge, images), labels, reduction="none").view(rows.shape)
+    return rows.gather(1, losses.topk(ipc, largest=False).indices)
+
+
+def blends(real: ImageData, ipc: int, blend: int, seed: int) -> tuple[Tensor, Tensor]:
+    """`ipc` images for each class: each the pixel mean of `blend` training images of the class."""
+    means = []
+    for i in range(ipc):
+        draws = generator(seed, "blend", i, device=real.device)
+        means.append(real.train_images[sample_per_class(real, blend, draws)].mean(1))
+    labels = torch.arange(len(real.classes), device=real.device).repeat_interleave(ipc)
+    return torch.stack(means, 1).flatten(0, 1), labels
