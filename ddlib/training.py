@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ddlib import augment
+from ddlib.data import ImageData
 from ddlib.ensemble import Parameters, forward, initialize_many, side_by_side, trainable
 from ddlib.seeds import generator
 
@@ -85,13 +87,33 @@ def train_epochs(
         draws = [generator(seed, "epoch", epoch, device=images.device) for seed in seeds]
         for rows in _batches(len(images), recipe.batch, draws):
             x, y = _pick(images, labels, rows, recipe, draws)
-            logits = call(x)
+            answers = call(x)
             own = None if weights is None or rows is None else weights.gather(1, rows)
-            loss = cross_entropy(logits, y, weights if rows is None else own).sum()
+            loss = cross_entropy(answers, y, weights if rows is None else own).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
         yield parameters
+
+
+def train_steps(net: nn.Module, real: ImageData, recipe: Recipe, seed: int) -> Iterator[Parameters]:
+    """One network trained on real images: as it begins, then after each step, without an end.
+
+    Steps are those of `train_epochs`, in mini-batches and without augmentation; what is handed
+    out changes with the next one, too.
+    """
+    parameters = initialize_many(net, [seed], real.device)
+    call, variables = trainable(net, parameters)
+    optimizer = torch.optim.SGD(variables, recipe.lr, recipe.momentum)
+    yield parameters
+    for epoch in count():
+        draws = generator(seed, "epoch", epoch, device=real.device)
+        for (rows,) in _batches(len(real.train_images), recipe.batch, [draws]):
+            loss = F.cross_entropy(call(real.train_images[rows])[0], real.train_labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            yield parameters
 
 
 def _batches(
@@ -138,6 +160,21 @@ def cross_entropy(
 
 
 @torch.no_grad()
+def logits(
+    net: nn.Module,
+    parameters: Parameters,
+    images: Float[Tensor, "n c h w"],
+    batch: int = 500,
+) -> Float[Tensor, "m n k"]:
+    """The logits of each network for the same images."""
+    parts = -(-len(images) // batch)  # of equal size: batch norm needs many images in each
+    each = []
+    for one in range(len(next(iter(parameters.values())))):
+        own = {name: p[one : one + 1] for name, p in parameters.items()}
+        each.append(torch.cat([forward(net, own, x) for x in images.chunk(parts)], 1))
+    return torch.cat(each)
+
+
 def accuracy(
     net: nn.Module,
     parameters: Parameters,
@@ -146,10 +183,5 @@ def accuracy(
     batch: int = 500,
 ) -> Float[Tensor, " m"]:
     """Share of `images` that each network classifies as labeled, in percent."""
-    right = torch.zeros(len(next(iter(parameters.values()))), device=images.device)
-    parts = -(-len(images) // batch)  # of equal size: batch norm needs many images in each
-    for one in range(len(right)):
-        own = {name: p[one : one + 1] for name, p in parameters.items()}
-        for x, y in zip(images.chunk(parts), labels.chunk(parts), strict=True):
-            right[one] += (forward(net, own, x)[0].argmax(1) == y).sum()
-    return 100 * right / len(images)
+    right = logits(net, parameters, images, batch).argmax(2) == labels
+    return 100 * right.sum(1) / len(images)

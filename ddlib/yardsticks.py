@@ -12,8 +12,7 @@ from ddlib.distilled import DistilledSet
 from ddlib.networks import build
 from ddlib.presets import METHODS
 from ddlib.seeds import generator
-from ddlib.step_by_step import logits, train_steps
-from ddlib.training import Recipe
+from ddlib.training import Recipe, logits, train_steps
 
 JUDGE = 1000  # seeds of the networks that say what is easy: not among those that are asked
 
@@ -40,7 +39,9 @@ def easy_rows(
     net = build("convnet", real.shape, len(real.classes))
     *_, judge = islice(train_steps(net, real, recipe, JUDGE + seed), steps + 1)
     images, labels = real.train_images[rows.flatten()], real.train_labels[rows.flatten()]
-    losses = F.cross_entropy(logits(net, judge, images), labels, reduction="none").view(rows.shape)
+    losses = F.cross_entropy(logits(net, judge, images)[0], labels, reduction="none").view(
+        rows.shape
+    )
     return rows.gather(1, losses.topk(ipc, largest=False).indices)
 
 

@@ -21,9 +21,8 @@ from ddlib.analysis.when_learned import (
     still_to_come,
 )
 from ddlib.networks import build
-from ddlib.step_by_step import logits, train_steps
 from ddlib.studies import Keeper, Study, findings, recorded_sets
-from ddlib.training import Recipe, train
+from ddlib.training import Recipe, logits, train, train_steps
 from ddlib.yardsticks import JUDGE, blends, easy_rows, started_from
 
 INF = float("inf")
@@ -54,7 +53,7 @@ def test_a_network_is_measured_before_and_after_the_steps_that_are_named(
     seen = follow(digits, asked, "convnet", recipe, 0, range(0, 7, 3), 100)
     for i, step in enumerate((0, 3, 6)):
         *_, now = islice(train_steps(net, digits, recipe, 0), step + 1)
-        right = logits(net, now, digits.test_images).argmax(1) == digits.test_labels
+        right = logits(net, now, digits.test_images)[0].argmax(1) == digits.test_labels
         assert torch.equal(seen["right"][i].flatten(), right[:6])
         assert seen["test"][i] == pytest.approx(100 * right[:100].float().mean())
 
@@ -101,7 +100,7 @@ def test_easy_images_have_a_low_loss_in_a_network_that_answers_nothing(
     net = build("convnet", digits.shape, 10)
     *_, judge = islice(train_steps(net, digits, recipe, JUDGE), 41)
     loss = lambda rows: torch.nn.functional.cross_entropy(  # noqa: E731
-        logits(net, judge, digits.train_images[rows]), digits.train_labels[rows]
+        logits(net, judge, digits.train_images[rows])[0], digits.train_labels[rows]
     )
     assert loss(rows.flatten()) < 0.7 * loss(torch.arange(500))
     assert not set(range(Settings().nets)) & {JUDGE, JUDGE + 1}

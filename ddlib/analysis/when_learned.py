@@ -10,9 +10,8 @@ from torch import Tensor
 
 from ddlib.data import ImageData
 from ddlib.networks import build
-from ddlib.step_by_step import logits, train_steps
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
-from ddlib.training import Recipe
+from ddlib.training import Recipe, logits, train_steps
 from ddlib.yardsticks import blends, easy_rows, started_from
 
 DISTILLED = ("bptt", "mtt", "dc", "dsa", "dm")
@@ -159,9 +158,9 @@ def follow(
     right, test = [], []
     for step, now in enumerate(islice(train_steps(net, real, recipe, seed), steps[-1] + 1)):
         if step in steps:
-            seen = logits(net, now, images).argmax(1).view(labels.shape)
+            seen = logits(net, now, images)[0].argmax(1).view(labels.shape)
             right.append(seen == labels)
-            test.append(percent(logits(net, now, tests).argmax(1) == answers))
+            test.append(percent(logits(net, now, tests)[0].argmax(1) == answers))
     return {"right": torch.stack(right), "test": torch.stack(test)}
 
 

@@ -1,6 +1,6 @@
 """The figures of the book, one function each: functions of results, and nothing else draws."""
 
-from ddlib.show.looks import LOOKS, Look, SCALES
+from ddlib.show.looks import LOOKS, SCALES, Look
 from ddlib.show.methods import accuracies, accuracy_by_ipc, control, distances, images, slider
 from ddlib.show.mixing import (
     mixing_changes,
@@ -34,8 +34,8 @@ from ddlib.show.when_learned import (
 
 __all__ = [
     "LOOKS",
-    "Look",
     "SCALES",
+    "Look",
     "accuracies",
     "accuracy_by_ipc",
     "attempt",
