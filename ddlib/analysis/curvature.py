@@ -65,7 +65,7 @@ SETTINGS = {
     ),
     "laptop": Settings(
         steps=(0, 10, 20, 40, 70, 100, 150, 200, 300), probes=6, real=200, moments=(0, 70, 300),
-        starts=(0, 30, 100, 300, 600), onward=(0, 20, 80), level=1.6,
+        starts=(0, 30, 100, 300, 600), onward=(0, 60), level=1.6,
     ),
     "full": Settings(
         nets=5, steps=tuple(range(0, 301, 10)), probes=30, real=2000, pool=50_000,

@@ -1,5 +1,13 @@
 """The figures of the book, one function each: functions of results, and nothing else draws."""
 
+from ddlib.show.curvature import (
+    confidence_along,
+    curvature_along,
+    eigenvalues,
+    smoothing,
+    stopping,
+    turns,
+)
 from ddlib.show.looks import LOOKS, SCALES, Look
 from ddlib.show.methods import (
     accuracies,
@@ -17,10 +25,16 @@ __all__ = [
     "Look",
     "accuracies",
     "accuracy_by_ipc",
+    "confidence_along",
     "attempt",
     "control",
+    "curvature_along",
     "distances",
+    "eigenvalues",
     "images",
     "slider",
+    "smoothing",
     "source",
+    "stopping",
+    "turns",
 ]
