@@ -3,6 +3,7 @@
 from ddlib.show.curvature import (
     confidence_along,
     curvature_along,
+    curvature_beside_real,
     eigenvalues,
     smoothing,
     stopping,
@@ -29,6 +30,7 @@ __all__ = [
     "confidence_along",
     "control",
     "curvature_along",
+    "curvature_beside_real",
     "distances",
     "eigenvalues",
     "images",

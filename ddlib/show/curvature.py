@@ -23,20 +23,38 @@ PANELS = {
 }
 
 
-def curvature_along(study: Study, *, scaled: bool = False) -> Figure:
-    """Trace of the Hessian by step of real training; `scaled` divides it by the uncertainty."""
+def curvature_along(study: Study) -> Figure:
+    """Trace of the Hessian by step of real training, of distilled sets and of real images."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
     for axis, (title, names) in zip(axes, PANELS.items(), strict=True):
         for name in names:
             values = study.pick("trace", source=name).mean(-1)
-            if scaled:
-                values = values / study.pick("uncertainty", source=name)
             _line(axis, study.axes["step"], values, OWN[name])
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("steps of real training before the measurement")
         axis.legend(fontsize=7, frameon=False)
-    axes[0].set_ylabel("trace / uncertainty" if scaled else "trace of the Hessian")
+    axes[0].set_ylabel("trace of the Hessian")
     axes[0].set_ylim(0, None)
+    return finish(figure, list(axes), study.profile)
+
+
+def curvature_beside_real(study: Study) -> Figure:
+    """Each trace as a multiple of that on real images; on the right divided by uncertainty."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
+    trace, unsure = study.arrays["trace"].mean(-1), study.arrays["uncertainty"]
+    kinds = {"trace": trace, "trace divided by uncertainty": trace / unsure}
+    for axis, (title, values) in zip(axes, kinds.items(), strict=True):
+        real = values[:, :, :1].mean(-1, keepdim=True)  # of both samples; the first source
+        ratio = (values / real)[:, 1:]  # at the first step the trace is hardly above zero
+        for i, name in enumerate(study.axes["source"]):
+            _line(axis, study.axes["step"][1:], ratio[:, :, i], OWN[name])
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel("steps of real training before the measurement")
+        axis.set_yscale("log")
+        axis.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
+        axis.minorticks_off()
+    axes[0].set_ylabel("multiple of that on real images")
+    axes[1].legend(fontsize=7, frameon=False)
     return finish(figure, list(axes), study.profile)
 
 
