@@ -83,7 +83,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
     for i, path in enumerate(paths):
         theta = dict(zip(s.stops, path["theta"].to(real.device).split(1), strict=True))
         # Easy for another network, not for the one that is measured.
-        judge = paths[i - 1]["theta"][-1:].to(real.device)
+        judge = paths[i == 0]["theta"][-1:].to(real.device)
         at = (net, theta, _groups(real, sets, s, easy_images(net, judge, real, s.pool)), s)
         seen = [keep(f"curvature-{i}-{t}", partial(_curvature, t, *at)) for t in s.steps]
         gone = [keep(f"onward-{i}-{t}", partial(_onward, t, *at, real)) for t in s.starts]
