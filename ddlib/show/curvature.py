@@ -17,10 +17,27 @@ from ddlib.studies import Study
 CONTROLS = {"real": Look("sample of real images", "#000000", "*"),
             "easy": Look("easy real images", "#A0522D", "v")}  # fmt: skip
 OWN = LOOKS | CONTROLS
+# Smoothed traces at step 60, at the peak and at step 299, one network: read off the figure of Yang
+# et al. (2024) as their notebook stores it, to about 40.
+PUBLISHED = {
+    "real": (1990, 2180, 1790),
+    "bptt": (3720, 4330, 450),
+    "mtt": (3920, 4780, 740),
+    "dc": (3540, 4000, 2060),
+    "dm": (3240, 3710, 2330),
+}
 PANELS = {
     "distilled sets": ("real", "bptt", "dm", "dc", "mtt"),
     "real images": ("real", "random", "easy"),
 }
+
+
+def published_traces() -> str:
+    """The published traces as a small table of text."""
+    rows = [f"{'':24s} step 60   peak   step 299"]
+    for name, (early, peak, late) in PUBLISHED.items():
+        rows.append(f"{LOOKS[name].label:24s} {early:7d} {peak:6d} {late:10d}")
+    return "\n".join(rows)
 
 
 def curvature_along(study: Study) -> Figure:
