@@ -64,8 +64,8 @@ SETTINGS = {
         lanczos=8, starts=(0, 30, 120), onward=(0, 15), tested=500, level=1.0,
     ),
     "laptop": Settings(
-        steps=(0, 10, 20, 40, 70, 100, 150, 200, 300), probes=6, real=200, moments=(0, 70, 300),
-        starts=(0, 30, 100, 300, 600), onward=(0, 60), level=1.6,
+        steps=(0, 10, 20, 40, 70, 100, 150, 200, 300, 600), probes=6, real=200,
+        moments=(0, 70, 300), starts=(0, 30, 100, 300, 600), onward=(0, 60), level=1.6,
     ),
     "full": Settings(
         nets=5, steps=tuple(range(0, 301, 10)), probes=30, real=2000, pool=50_000,
