@@ -8,7 +8,7 @@ import torch
 from helpers import toy_data
 from torch.func import functional_call
 
-from ddlib import DistilledSet, ImageData
+from ddlib import DistilledSet, ImageData, show
 from ddlib.analysis import curvature
 from ddlib.analysis.curvature import DRAWS, SETS, SOURCES, Settings
 from ddlib.ensemble import flatten, initialize_many
@@ -143,3 +143,26 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     }  # fmt: skip
     for key, value in expected.items():
         assert found[key] == pytest.approx((value,) * 4), key
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        show.curvature_along,
+        show.curvature_beside_real,
+        show.confidence_along,
+        show.turns,
+        show.eigenvalues,
+    ],
+)
+def test_figures_say_their_scale_and_leave_no_panel_empty(study: Study, draw) -> None:
+    figure = draw(study)
+    assert "8×8 digits" in figure.get_suptitle()
+    assert all(axis.has_data() for axis in figure.axes)
+
+
+def test_turns_are_drawn_where_they_were_measured(study: Study) -> None:
+    """The bold point of a set stands at the mean gain over networks and draws."""
+    line = next(x for x in show.turns(study).axes[0].lines if x.get_label() == "BPTT")
+    expected = curvature.gains(study)["bptt"][:, 0].mean()
+    assert line.get_ydata()[0] == pytest.approx(expected.item())

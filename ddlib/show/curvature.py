@@ -75,7 +75,7 @@ def curvature_beside_real(study: Study) -> Figure:
     return finish(figure, list(axes), study.profile)
 
 
-def _line(axis: Axes, x: Sequence[float], values: Float[Tensor, "net x draw"], look: Look) -> None:
+def _line(axis: Axes, x: Sequence[int], values: Float[Tensor, "net x draw"], look: Look) -> None:
     """The mean as a line; each network and set as a pale line of its own."""
     each = values.movedim(1, -1).flatten(0, 1)
     axis.plot(x, each.T, color=look.color, alpha=0.25, linewidth=0.7)
