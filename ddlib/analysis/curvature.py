@@ -61,7 +61,7 @@ class Settings:
 SETTINGS = {
     "fast": Settings(
         nets=2, batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
-        lanczos=8, starts=(0, 30, 120), onward=(0, 15), tested=500, level=1.0,
+        lanczos=6, starts=(0, 30, 120), onward=(0, 10), tested=500, level=1.0,
     ),
     "laptop": Settings(
         steps=(0, 10, 20, 40, 70, 100, 150, 200, 300, 600), probes=6, real=200,
