@@ -35,7 +35,7 @@ Groups = Mapping[str, Sequence[tuple[Tensor, Tensor]]]  # images, labels: by sou
 class Settings:
     """Sizes of the experiment. All steps are SGD at one rate and momentum."""
 
-    nets: int = 3
+    nets: int = 2
     network: str = "convnet"
     batch: int = 256
     lr: float = 0.01
@@ -60,7 +60,7 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(
-        nets=2, batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
+        batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
         lanczos=6, starts=(0, 30, 120), onward=(0, 10), tested=500, level=1.0,
     ),
     "laptop": Settings(
