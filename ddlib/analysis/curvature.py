@@ -82,8 +82,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
     each = []
     for i, path in enumerate(paths):
         theta = dict(zip(s.stops, path["theta"].to(real.device).split(1), strict=True))
-        # Easy for another network, not for the one that is measured.
-        judge = paths[i == 0]["theta"][-1:].to(real.device)
+        judge = paths[i == 0]["theta"][-1:].to(real.device)  # another network than this
         at = (net, theta, _groups(real, sets, s, easy_images(net, judge, real, s.pool)), s)
         seen = [keep(f"curvature-{i}-{t}", partial(_curvature, t, *at)) for t in s.steps]
         gone = [keep(f"onward-{i}-{t}", partial(_onward, t, *at, real)) for t in s.starts]
@@ -220,22 +219,23 @@ def gains(study: Study) -> dict[str, Float[Tensor, "net start draw"]]:
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """One number for each network and set, as a share of the trace on real images, or in points.
 
-    peak, above: the trace is higher, at its highest and at the last step. below, scaled, equal: it
-    is lower, at the last step, there divided by uncertainty, and at equal loss. early, late: a
+    peak, above: the trace is higher, at its highest and at the last moment. below, scaled, equal:
+    it is lower, at the last moment, there divided by uncertainty, and at equal loss. early, late: a
     turn gains more than one on random images, at the first and at the last start. fades: the
     first minus the second.
     """
     found: dict[str, Tensor] = {}
     gained, level = gains(study), study.settings["level"]
+    late = study.axes["step"].index(study.axes["moment"][-1])
     curves = {tag: _curves(study, tag) for tag in SOURCES}
     real, *others = (c.mean(-1, keepdim=True) for c in curves["real"])  # of both samples
     theirs = at_loss(others[0].mT, real.mT, level)
     for tag in SOURCES[1:]:
         trace, loss, unsure = curves[tag]
         found[f"peak-{tag}"] = trace.amax(1) / real.amax(1) - 1
-        found[f"above-{tag}"] = (trace / real)[:, -1] - 1
-        found[f"below-{tag}"] = 1 - (trace / real)[:, -1]
-        found[f"scaled-{tag}"] = 1 - (trace / real / unsure * others[1])[:, -1]
+        found[f"above-{tag}"] = (trace / real)[:, late] - 1
+        found[f"below-{tag}"] = 1 - (trace / real)[:, late]
+        found[f"scaled-{tag}"] = 1 - (trace / real / unsure * others[1])[:, late]
         found[f"equal-{tag}"] = 1 - at_loss(loss.mT, trace.mT, level) / theirs
     for tag in SETS:
         more = gained[tag] - gained["random"]
