@@ -1,0 +1,250 @@
+"""Do distilled data hold anything beyond early training? Loss curvature along real training.
+
+Networks train on real mini-batches. On the way we stop: how curved is the loss on each set here,
+and what does a network gain that goes on from here with the set alone?
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ddlib.data import ImageData, sample_per_class
+from ddlib.easy import easy_images
+from ddlib.ensemble import Parameters, flatten, forward, unflatten
+from ddlib.hessian import hessian_vector_product as product_at
+from ddlib.hessian import hutchinson_trace, mean_loss, rademacher, spectrum
+from ddlib.networks import build
+from ddlib.seeds import generator
+from ddlib.steps import training_steps
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.training import Recipe, accuracy, train_epochs
+
+SETS = ("random", "bptt", "dm", "dc", "mtt")  # sets of one size; "random" is the control
+SOURCES = ("real", "easy", *SETS)  # "easy": real images that another network knows best
+DRAWS = (0, 1)
+Path = Mapping[int, Tensor]  # weights (1, p) by step of real training
+Groups = Mapping[str, Sequence[tuple[Tensor, Tensor]]]  # images, labels: by source, each draw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Sizes of the experiment. All steps are SGD at one rate and momentum."""
+
+    nets: int = 2
+    network: str = "convnet"
+    batch: int = 256
+    lr: float = 0.01
+    momentum: float = 0.9
+    steps: tuple[int, ...]  # where curvature is measured
+    probes: int
+    real: int  # images in each of two real samples
+    pool: int = 5000  # real images among which the easy ones are looked for
+    moments: tuple[int, ...]  # where the spectrum is measured, in the first network
+    lanczos: int = 15
+    starts: tuple[int, ...]  # steps of real training from which each set takes over
+    onward: tuple[int, ...]  # steps on the set after which the test accuracy is taken
+    tested: int = 2000  # test images
+    level: float  # losses are compared where they first come down to it
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """Steps of real training at which something is measured, a set's turn ends included."""
+        later = (start + self.onward[-1] for start in self.starts)
+        return tuple(sorted({*self.steps, *self.moments, *self.starts, *later}))
+
+
+SETTINGS = {
+    "fast": Settings(
+        batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
+        lanczos=6, starts=(0, 30, 120), onward=(0, 10), tested=500, level=1.0,
+    ),
+    "laptop": Settings(
+        steps=(0, 10, 20, 40, 70, 100, 150, 200, 300, 600), probes=6, real=200,
+        moments=(0, 70, 300), starts=(0, 30, 100, 300, 600), onward=(0, 60), level=1.6,
+    ),
+    "full": Settings(
+        nets=5, steps=tuple(range(0, 301, 10)), probes=30, real=2000, pool=50_000,
+        moments=(0, 60, 300), lanczos=30, starts=(0, 30, 100, 300, 3000),
+        onward=(0, 10, 30, 100, 300), tested=10_000, level=1.6,
+    ),
+}  # fmt: skip
+
+
+def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
+    """Train on real data, stop at times, and measure curvature and gain on every source."""
+    s, net = settings, build(settings.network, real.shape, len(real.classes))
+    paths = [keep(f"path-{i}", partial(_path, net, real, s, i)) for i in range(s.nets)]
+    each = []
+    for i, path in enumerate(paths):
+        theta = dict(zip(s.stops, path["theta"].to(real.device).split(1), strict=True))
+        judge = paths[i == 0]["theta"][-1:].to(real.device)  # another network than this
+        at = (net, theta, _groups(real, sets, s, easy_images(net, judge, real, s.pool)), s)
+        seen = [keep(f"curvature-{i}-{t}", partial(_curvature, t, *at)) for t in s.steps]
+        gone = [keep(f"onward-{i}-{t}", partial(_onward, t, *at, real)) for t in s.starts]
+        each.append({"test": path["test"]} | _together(seen) | _together(gone))
+        if i == 0:
+            spectra = keep("spectra", partial(_spectra, *at))
+    return _study(real, s, _together(each) | spectra)
+
+
+def _together(parts: Sequence[Tensors]) -> Tensors:
+    return {k: torch.stack([part[k] for part in parts]) for k in parts[0]}
+
+
+def _study(real: ImageData, s: Settings, arrays: Tensors) -> Study:
+    each = ("net", "step", "source", "draw")
+    dims = {k: each for k in ("loss", "accuracy", "uncertainty")} | {
+        "trace": (*each, "probe"),
+        "test": ("net", "stop"),
+        "continued": ("net", "start", "set", "draw", "onward"),
+        "places": ("moment", "source", "place"),
+        "masses": ("moment", "source", "place"),
+    }
+    axes = {
+        "net": tuple(range(s.nets)), "step": s.steps, "source": SOURCES, "draw": DRAWS,
+        "probe": tuple(range(s.probes)), "stop": s.stops, "start": s.starts, "set": SETS,
+        "onward": s.onward, "moment": s.moments, "place": tuple(range(s.lanczos)),
+    }  # fmt: skip
+    return Study("curvature", real.name, asdict(s), axes, dims, arrays)
+
+
+# ---- the parts ------------------------------------------------------------------------------
+
+
+def _path(net: nn.Module, real: ImageData, s: Settings, seed: int) -> Tensors:
+    """The weights (stops, p) of one network in real training, and its test accuracy there."""
+    thetas, tests = [], []
+    path = training_steps(net, real, seed, batch=s.batch, lr=s.lr, momentum=s.momentum)
+    for step, parameters in zip(range(s.stops[-1] + 1), path, strict=False):
+        if step in s.stops:
+            thetas.append(flatten(net, parameters).detach().clone())
+            tests.append(_test(net, parameters, real, s))
+    return {"theta": torch.cat(thetas), "test": torch.cat(tests)}
+
+
+def _test(net: nn.Module, parameters: Parameters, real: ImageData, s: Settings) -> Tensor:
+    return accuracy(net, parameters, real.test_images[: s.tested], real.test_labels[: s.tested])
+
+
+def _groups(real: ImageData, sets: Sets, s: Settings, easy: Tensor) -> Groups:
+    """By source, images and labels of each draw."""
+    each = s.real // len(real.classes)
+    rows = sample_per_class(real, 2 * each, generator("real", device=real.device))
+    own = {"real": [half.flatten() for half in rows.chunk(2, 1)], "easy": easy}
+    groups = {k: [(real.train_images[r], real.train_labels[r]) for r in v] for k, v in own.items()}
+    return groups | {
+        tag: [(sets[tag][d].images, sets[tag][d].labels) for d in DRAWS] for tag in SETS
+    }
+
+
+def _curvature(t: int, net: nn.Module, theta: Path, groups: Groups, s: Settings) -> Tensors:
+    """Trace by probe, loss, accuracy and uncertainty, each (source, draw, ...), at step t."""
+    probes = rademacher(s.probes, *theta[t].shape, generator("probes", device=theta[t].device))
+    found = [measure(net, theta[t], *g, probes) for name in SOURCES for g in groups[name]]
+    shape = (len(SOURCES), len(DRAWS))
+    return {k: v.unflatten(0, shape) for k, v in _together(found).items()}
+
+
+def measure(
+    net: nn.Module, theta: Float[Tensor, "1 p"], images: Tensor, labels: Tensor, probes: Tensor
+) -> Tensors:
+    """What the loss on some images looks like from theta.
+
+    Uncertainty is the mean of sum_c p_c (1 - p_c), the trace of the curvature in the logits.
+    """
+    product = product_at(mean_loss(net, images, labels), theta)
+    with torch.no_grad():
+        logits = forward(net, unflatten(net, theta), images)[0]
+    p = logits.softmax(1)
+    return {
+        "trace": hutchinson_trace(product, probes)[:, 0],
+        "loss": F.cross_entropy(logits, labels),
+        "accuracy": 100 * (logits.argmax(1) == labels).float().mean(),
+        "uncertainty": (p * (1 - p)).sum(1).mean(),
+    }
+
+
+def _onward(
+    t: int, net: nn.Module, theta: Path, groups: Groups, s: Settings, real: ImageData
+) -> Tensors:
+    """Test accuracy (set, draw, onward) of networks that go on from step t with one set alone."""
+    recipe = Recipe(epochs=s.onward[-1], lr=s.lr, momentum=s.momentum)
+    found = []
+    for images, labels in (group for tag in SETS for group in groups[tag]):
+        path = train_epochs(net, images, labels, recipe, [0], start=unflatten(net, theta[t]))
+        found += [_test(net, p, real, s) for step, p in enumerate(path) if step in s.onward]
+    return {"continued": torch.stack(found).view(len(SETS), len(DRAWS), len(s.onward))}
+
+
+def _spectra(net: nn.Module, theta: Path, groups: Groups, s: Settings) -> Tensors:
+    """Lanczos places and masses (moment, source, place) on the first draw of every source."""
+    first = theta[s.moments[0]]
+    draws = generator("start", device=first.device)
+    start = torch.randn(first.shape, generator=draws, device=first.device)
+    losses = [mean_loss(net, *groups[name][0]) for name in SOURCES]
+    found = [
+        spectrum(product_at(loss, theta[t]), start, s.lanczos) for t in s.moments for loss in losses
+    ]
+    shape = (len(s.moments), len(SOURCES), s.lanczos)
+    places, masses = (torch.cat(f).view(shape) for f in zip(*found, strict=True))
+    return {"places": places, "masses": masses}
+
+
+def at_loss(
+    loss: Float[Tensor, "*b t"], values: Float[Tensor, "*b t"], level: float
+) -> Float[Tensor, "*b"]:
+    """`values` where the loss first comes down to `level`, between two steps; NaN if never."""
+    below = loss <= level
+    i = below.int().argmax(-1, keepdim=True).clamp_min(1)
+    (l0, l1), (v0, v1) = ((x.gather(-1, i - 1), x.gather(-1, i)) for x in (loss, values))
+    found = v0 + (v1 - v0) * ((l0 - level) / (l0 - l1).clamp_min(1e-12)).clamp(0, 1)
+    return torch.where(below.any(-1), found[..., 0], torch.nan)
+
+
+def gains(study: Study) -> dict[str, Float[Tensor, "net start draw"]]:
+    """Change of test accuracy in a turn on each set; "real": in as many steps on real data."""
+    last = study.axes["onward"][-1]
+    turn = study.arrays["continued"][..., -1] - study.arrays["continued"][..., 0]
+    found = {tag: turn[:, :, i] for i, tag in enumerate(SETS)}
+    test, stops = study.arrays["test"], study.axes["stop"]
+    there = [test[:, stops.index(t + last)] - test[:, stops.index(t)] for t in study.axes["start"]]
+    return {"real": torch.stack(there, 1)[..., None], **found}
+
+
+def findings(study: Study) -> dict[str, tuple[float, ...]]:
+    """One number for each network and set, as a share of the trace on real images, or in points.
+
+    peak, above: the trace is higher, at its highest and at the last moment. below, scaled, equal:
+    it is lower, at the last moment, there divided by uncertainty, and at equal loss. early, late: a
+    turn gains more than one on random images, at the first and at the last start. fades: the
+    first minus the second.
+    """
+    found: dict[str, Tensor] = {}
+    gained, level = gains(study), study.settings["level"]
+    late = study.axes["step"].index(study.axes["moment"][-1])
+    curves = {tag: _curves(study, tag) for tag in SOURCES}
+    real, *others = (c.mean(-1, keepdim=True) for c in curves["real"])  # of both samples
+    theirs = at_loss(others[0].mT, real.mT, level)
+    for tag in SOURCES[1:]:
+        trace, loss, unsure = curves[tag]
+        found[f"peak-{tag}"] = trace.amax(1) / real.amax(1) - 1
+        found[f"above-{tag}"] = (trace / real)[:, late] - 1
+        found[f"below-{tag}"] = 1 - (trace / real)[:, late]
+        found[f"scaled-{tag}"] = 1 - (trace / real / unsure * others[1])[:, late]
+        found[f"equal-{tag}"] = 1 - at_loss(loss.mT, trace.mT, level) / theirs
+    for tag in SETS:
+        more = gained[tag] - gained["random"]
+        found[f"early-{tag}"], found[f"late-{tag}"] = more[:, 0], more[:, -1]
+        found[f"fades-{tag}"] = more[:, 0] - more[:, -1]
+    return {k: tuple(v.flatten().tolist()) for k, v in found.items()}
+
+
+def _curves(study: Study, source: str) -> list[Tensor]:
+    """Trace, loss and uncertainty (net, step, draw) on one source."""
+    trace = study.pick("trace", source=source).mean(-1)
+    return [trace, *(study.pick(k, source=source) for k in ("loss", "uncertainty"))]

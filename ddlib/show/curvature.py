@@ -1,0 +1,181 @@
+"""Figures of loss curvature along real training, and of how it is estimated."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ddlib.analysis.curvature import SETS, gains
+from ddlib.hessian import released_stop, smoothed
+from ddlib.show.looks import LOOKS, Look, finish
+from ddlib.studies import Study
+
+CONTROLS = {"real": Look("sample of real images", "#000000", "*"),
+            "easy": Look("easy real images", "#A0522D", "v")}  # fmt: skip
+OWN = LOOKS | CONTROLS
+# Smoothed traces at step 60, at the peak and at step 299, one network: read off the figure of Yang
+# et al. (2024) as their notebook stores it, to about 40.
+PUBLISHED = {
+    "real": (1990, 2180, 1790),
+    "bptt": (3720, 4330, 450),
+    "mtt": (3920, 4780, 740),
+    "dc": (3540, 4000, 2060),
+    "dm": (3240, 3710, 2330),
+}
+PANELS = {
+    "distilled sets": ("real", "bptt", "dm", "dc", "mtt"),
+    "real images": ("real", "random", "easy"),
+}
+
+
+def published_traces() -> str:
+    """The published traces as a small table of text."""
+    rows = [f"{'':24s} step 60   peak   step 299"]
+    for name, (early, peak, late) in PUBLISHED.items():
+        rows.append(f"{LOOKS[name].label:24s} {early:7d} {peak:6d} {late:10d}")
+    return "\n".join(rows)
+
+
+def curvature_along(study: Study) -> Figure:
+    """Trace of the Hessian by step of real training, of distilled sets and of real images."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
+    for axis, (title, names) in zip(axes, PANELS.items(), strict=True):
+        for name in names:
+            values = study.pick("trace", source=name).mean(-1)
+            _line(axis, study.axes["step"], values, OWN[name])
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel("steps of real training before the measurement")
+        axis.legend(fontsize=7, frameon=False)
+    axes[0].set_ylabel("trace of the Hessian")
+    axes[0].set_ylim(0, None)
+    return finish(figure, list(axes), study.profile)
+
+
+def curvature_beside_real(study: Study) -> Figure:
+    """Each trace as a multiple of that on real images; on the right divided by uncertainty."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
+    trace, unsure = study.arrays["trace"].mean(-1), study.arrays["uncertainty"]
+    kinds = {"trace": trace, "trace divided by uncertainty": trace / unsure}
+    for axis, (title, values) in zip(axes, kinds.items(), strict=True):
+        real = values[:, :, :1].mean(-1, keepdim=True)  # of both samples; the first source
+        ratio = (values / real)[:, 1:]  # at the first step the trace is hardly above zero
+        for i, name in enumerate(study.axes["source"]):
+            _line(axis, study.axes["step"][1:], ratio[:, :, i], OWN[name])
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel("steps of real training before the measurement")
+        axis.set_yscale("log")
+        axis.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
+        axis.minorticks_off()
+    axes[0].set_ylabel("multiple of that on real images")
+    axes[1].legend(fontsize=7, frameon=False)
+    return finish(figure, list(axes), study.profile)
+
+
+def _line(axis: Axes, x: Sequence[int], values: Float[Tensor, "net x draw"], look: Look) -> None:
+    """The mean as a line; each network and set as a pale line of its own."""
+    each = values.movedim(1, -1).flatten(0, 1)
+    axis.plot(x, each.T, color=look.color, alpha=0.25, linewidth=0.7)
+    axis.plot(x, each.mean(0), look.marker + "-", color=look.color, label=look.label, markersize=4)
+
+
+def confidence_along(study: Study) -> Figure:
+    """Left: how unsure the network is of each source. Right: the trace where losses are equal."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    for name in study.axes["source"]:
+        look = OWN[name]
+        _line(axes[0], study.axes["step"], study.pick("uncertainty", source=name), look)
+        loss, trace = (study.pick(k, source=name) for k in ("loss", "trace"))
+        axes[1].plot(
+            loss.mean((0, 2)), trace.mean((0, 2, 3)), look.marker + "-", color=look.color,
+            markersize=4,
+        )  # fmt: skip
+    axes[0].set(xlabel="steps of real training", ylabel="uncertainty", ylim=(0, None))
+    axes[0].legend(fontsize=7, frameon=False)
+    axes[1].invert_xaxis()
+    axes[1].set(xlabel="mean loss on the set (training goes to the right)", ylim=(0, None))
+    axes[1].set_ylabel("trace of the Hessian")
+    return finish(figure, list(axes), study.profile)
+
+
+def turns(study: Study) -> Figure:
+    """Test accuracy gained in a turn on each set, by the step of real training it starts from."""
+    starts, found = study.axes["start"], gains(study)
+    figure, axes = plt.subplots(
+        1, 2, figsize=(8, 3.4), width_ratios=(1, len(starts)), layout="constrained"
+    )
+    for axis, cut in zip(axes, (slice(0, 1), slice(1, None)), strict=True):
+        for shift, name in enumerate(("real", *SETS)):
+            look = (
+                LOOKS[name] if name != "real" else Look("all real images, in turn", "#000000", "*")
+            )
+            each = found[name].movedim(1, -1).flatten(0, 1)[:, cut]
+            x = torch.arange(each.shape[1]) + 0.12 * (shift - 2.5)
+            axis.plot(x, each.T, look.marker, color=look.color, alpha=0.3, markersize=4)
+            axis.plot(x, each.mean(0), look.marker, color=look.color, label=look.label)
+        axis.set_xticks(range(len(starts[cut])), [str(t) for t in starts[cut]])
+        axis.set_xlim(-0.5, len(starts[cut]) - 0.5)
+        axis.axhline(0, color="#555555", linewidth=0.8)
+    axes[1].set_xlabel("steps of real training before the turn")
+    axes[0].set_ylabel(f"points gained in {study.axes['onward'][-1]} steps", fontsize=8)
+    axes[1].legend(fontsize=7, frameon=False)
+    return finish(figure, list(axes), study.profile)
+
+
+def eigenvalues(study: Study) -> Figure:
+    """Lanczos places of each Hessian's eigenvalues; the larger a point, the more eigenvalues."""
+    moments, sources = study.axes["moment"], study.axes["source"]
+    figure, axes = plt.subplots(
+        1, len(moments), figsize=(8, 2.9), sharey=True, sharex=True, layout="constrained"
+    )
+    for axis, moment in zip(axes, moments, strict=True):
+        for row, name in enumerate(sources):
+            places, masses = (
+                study.pick(k, moment=moment, source=name) for k in ("places", "masses")
+            )
+            size = 4 + 80 * masses.sqrt()
+            axis.scatter(places, [row] * len(places), size, color=OWN[name].color, alpha=0.6)
+        axis.set_xscale("symlog", linthresh=1)
+        axis.set_title(f"after {moment} steps", fontsize=9)
+        axis.set_xlabel("eigenvalue")
+    axes[0].set_yticks(range(len(sources)), [OWN[name].label for name in sources], fontsize=7)
+    axes[0].invert_yaxis()
+    return finish(figure, list(axes), study.profile)
+
+
+def stopping(values: Float[Tensor, "r s"], profile: str) -> Figure:
+    """Estimates of one trace from many runs: with the released rule, and from ten probes each."""
+    estimate, used = released_stop(values)
+    kinds = {
+        f"released rule: {100 * (used <= 2).double().mean():.0f} % stop at two probes": estimate,
+        "always ten probes": values[:, :10].mean(1),
+    }
+    figure, axes = plt.subplots(
+        2, 1, figsize=(6, 3.4), sharex=True, sharey=True, layout="constrained"
+    )
+    for axis, (title, found) in zip(axes, kinds.items(), strict=True):
+        axis.hist(found, bins=60, color="#777777")
+        axis.axvline(values.mean(), color="black", label="mean of all probes: no bias")
+        axis.axvline(found.mean(), color="#D55E00", linestyle="--", label="mean of the estimates")
+        axis.set_title(title, fontsize=9, loc="left")
+        axis.set_ylabel("runs")
+    axes[0].legend(fontsize=7, frameon=False)
+    axes[1].set_xlabel("estimated trace")
+    return finish(figure, list(axes), profile)
+
+
+def smoothing(values: Float[Tensor, " t"], profile: str) -> Figure:
+    """A curve, one value a step, and the moving average that was published; peaks are marked."""
+    figure, axis = plt.subplots(figsize=(6, 2.7), layout="constrained")
+    late = smoothed(values)
+    curves = (("each step", values, "#000000"), ("moving average", late, "#D55E00"))
+    for name, curve, color in curves:
+        peak = int(curve.argmax())
+        axis.plot(curve, color=color, label=f"{name}: highest at step {peak}")
+        axis.axvline(peak, color=color, linestyle=":")
+    axis.set(xlabel="steps of real training", ylabel="trace of the Hessian")
+    axis.legend(fontsize=7, frameon=False)
+    return finish(figure, [axis], profile)
