@@ -20,9 +20,8 @@ from ddlib.hessian import hessian_vector_product as product_at
 from ddlib.hessian import hutchinson_trace, mean_loss, rademacher, spectrum
 from ddlib.networks import build
 from ddlib.seeds import generator
-from ddlib.steps import training_steps
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
-from ddlib.training import Recipe, accuracy, train_epochs
+from ddlib.training import Recipe, accuracy, train_epochs, train_steps
 
 SETS = ("random", "bptt", "dm", "dc", "mtt")  # sets of one size; "random" is the control
 SOURCES = ("real", "easy", *SETS)  # "easy": real images that another network knows best
@@ -56,6 +55,11 @@ class Settings:
         """Steps of real training at which something is measured, a set's turn ends included."""
         later = (start + self.onward[-1] for start in self.starts)
         return tuple(sorted({*self.steps, *self.moments, *self.starts, *later}))
+
+    @property
+    def recipe(self) -> Recipe:
+        """How networks train on real images; how far is counted in steps."""
+        return Recipe(epochs=1, batch=self.batch, lr=self.lr, momentum=self.momentum)
 
 
 SETTINGS = {
@@ -113,13 +117,10 @@ def _study(real: ImageData, s: Settings, arrays: Tensors) -> Study:
     return Study("curvature", real.name, asdict(s), axes, dims, arrays)
 
 
-# ---- the parts ------------------------------------------------------------------------------
-
-
 def _path(net: nn.Module, real: ImageData, s: Settings, seed: int) -> Tensors:
     """The weights (stops, p) of one network in real training, and its test accuracy there."""
     thetas, tests = [], []
-    path = training_steps(net, real, seed, batch=s.batch, lr=s.lr, momentum=s.momentum)
+    path = train_steps(net, real, s.recipe, seed)
     for step, parameters in zip(range(s.stops[-1] + 1), path, strict=False):
         if step in s.stops:
             thetas.append(flatten(net, parameters).detach().clone())
