@@ -69,7 +69,7 @@ class ConvNet(architectures.Classifier):
         self.width = width
 
 
-def _convnet(norm: str, times: float = 1) -> Callable[[int, int, int], nn.Module]:
+def _convnet(norm: str, times: float = 1.0) -> Callable[[int, int, int], nn.Module]:
     """The ConvNet that suits the image size: digits, 16x16 images, or the published network.
 
     It is `times` as wide as the one that the methods distill with.
@@ -135,7 +135,7 @@ NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "convnet-none": _convnet("none"),
     "convnet-batch": _convnet("batch"),
     "convnet-half": _convnet("instance", 1 / 2),
-    "convnet-double": _convnet("instance", 2),
+    "convnet-double": _convnet("instance", 2.0),
     "resnet18-group": _resnet18("group"),
     "resnet18-batch": _resnet18("batch"),
     "vgg11": _vgg11(),

@@ -16,13 +16,13 @@ from torch import Tensor
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
+from ddlib.gains import agreement, clipping_helps, gains, kept, rate_helps
 from ddlib.networks import build
-from ddlib.ranks import tau
 from ddlib.seeds import generator
 from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once
 from ddlib.training import accuracy, train
 
-MATCHING = ("dm", "dc", "dsa")  # never train for more than a step while they look
+MATCHING = ("dm", "dc", "dsa")  # compare features or gradients, at one place at a time
 UNROLLED = ("mtt", "bptt")  # differentiate through a stretch of training
 CHOSEN = ("random", "herding", "kcenter")  # real images
 
@@ -33,7 +33,7 @@ class Settings:
 
     home: str = "convnet"
     widths: tuple[str, ...] = ("convnet-half", "convnet-double")
-    norms: tuple[str, ...] = ("convnet-layer", "convnet-group", "convnet-batch", "convnet-none")
+    norms: tuple[str, ...] = ("convnet-none", "convnet-layer", "convnet-group", "convnet-batch")
     others: tuple[str, ...]  # other architectures
     tuned: tuple[str, ...]  # networks that get the best of `rates`; the rest keep the protocol's
     clipped: tuple[str, ...] = ("convnet", "convnet-none")  # also without pixels outside [0, 1]
@@ -48,25 +48,26 @@ class Settings:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        return (self.home, *self.widths, *self.norms, *self.others)
+        return (self.home, *self.norms, *self.others, *self.widths)
 
     @property
     def distilled(self) -> tuple[str, ...]:
         return tuple(source for source in self.sources if source not in CHOSEN)
 
 
-PUBLISHED = ("vit", "resnet18-group", "vgg11", "resnet18-batch")
-NARROW = ("vit-narrow", "resnet18-group-narrow", "vgg11-narrow", "resnet18-batch-narrow")
-SIX = ("random", "herding", "dm", "dc", "mtt", "bptt")
+PUBLISHED = ("vit", "resnet18-group", "resnet18-batch", "vgg11")
+NARROW = ("vit-narrow", "resnet18-group-narrow", "resnet18-batch-narrow", "vgg11-narrow")
 SETTINGS = {
     "fast": Settings(
-        widths=(), norms=("convnet-layer", "convnet-none"), others=("vit",), tuned=("vit",),
-        clipped=("convnet-none",), sources=("random", "dm", "dc", "mtt", "bptt"),
+        widths=(), norms=("convnet-none",), others=("vit-narrow",), tuned=("vit-narrow",),
+        clipped=("convnet-none",), sources=("random", "dm", "mtt", "bptt"),
         few=("random", "dm"), sets=1, nets=1, test=1000, held_out=50,
     ),
     "laptop": Settings(
-        widths=("convnet-half",), norms=("convnet-layer", "convnet-none"), others=NARROW,
-        tuned=("convnet-none", *NARROW), sources=SIX, sets=2, nets=1, test=2000, held_out=200,
+        widths=("convnet-half",), norms=("convnet-none", "convnet-layer"), others=NARROW,
+        tuned=("convnet-none", *NARROW), clipped=("convnet-none",),
+        sources=("random", "dm", "dc", "mtt", "bptt"), few=("random", "bptt"),
+        sets=2, nets=1, test=2000, held_out=200,
     ),
     "full": Settings(
         others=PUBLISHED, tuned=("convnet-none", *PUBLISHED), sets=2, nets=5, test=10_000,
@@ -215,33 +216,6 @@ def clip(made: DistilledSet) -> DistilledSet:
     return replace(made, images=(made.pixels() - mean) / std)
 
 
-# ---- what it says ---------------------------------------------------------------------------
-
-
-def gains(study: Study) -> Float[Tensor, "network source set"]:
-    """Points above random real images of the same seed in the same network, mean over networks."""
-    means = study.pick("accuracy").mean(3)
-    random = study.axes["source"].index("random")
-    return means - means[:, random : random + 1]
-
-
-def kept(study: Study) -> Float[Tensor, "network source"]:
-    """Gain in percent of the room above random: (set - random) / (ceiling - random).
-
-    0: no better than random images, 100: as good as ten times as many real images.
-    """
-    random = study.pick("accuracy", source="random").mean((1, 2))
-    room = study.pick("ceiling").mean(1) - random
-    return 100 * gains(study).mean(2) / room[:, None]
-
-
-def agreement(study: Study) -> Float[Tensor, "network network"]:
-    """Tau between the rankings that two networks give the sets, random images left out."""
-    keep = [i for i, source in enumerate(study.axes["source"]) if source != "random"]
-    scores = gains(study).mean(2)[:, keep]
-    return torch.tensor([[tau(a, b) for b in scores] for a in scores])
-
-
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """Numbers for the ledger: one value for each network of a group, unless said otherwise."""
     networks, sources = study.axes["network"], study.axes["source"]
@@ -262,22 +236,3 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     found["rate-helps"] = tuple(rate_helps(study).mean(1).tolist())
     found["clipping-helps"] = tuple(clipping_helps(study).flatten().tolist())
     return found
-
-
-def rate_helps(study: Study) -> Float[Tensor, "tuned few"]:
-    """Points that gains over random grow at the network's own rate, on the first set."""
-    few, sources = study.axes["few"], study.axes["source"]
-    tuned = [study.axes["network"].index(n) for n in study.settings["tuned"]]
-    own = gains(study)[tuned][:, [sources.index(s) for s in few], 0]
-    strict = study.pick("strict")[tuned].mean(2)
-    strict = strict - strict[:, few.index("random")][:, None]
-    distilled = [i for i, source in enumerate(few) if source != "random"]
-    return (own - strict)[:, distilled]
-
-
-def clipping_helps(study: Study) -> Float[Tensor, "clipped distilled"]:
-    """Points that accuracy changes when pixels outside [0, 1] are clipped."""
-    networks = [study.axes["network"].index(n) for n in study.axes["clipped"]]
-    sources = [study.axes["source"].index(s) for s in study.axes["distilled"]]
-    whole = study.pick("accuracy", set=0)[networks][:, sources]
-    return (study.pick("clipped") - whole).mean(2)
