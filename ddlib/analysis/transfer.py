@@ -77,78 +77,106 @@ SETTINGS = {
 Test = tuple[Tensor, Tensor]
 RUNS = ("network", "source", "set", "net")
 DIMS = {
-    "accuracy": RUNS,
-    "fit": RUNS,
-    "strict": ("network", "few", "net"),
-    "strict_fit": ("network", "few", "net"),
-    "ceiling": ("network", "net"),
-    "held_out": ("network", "candidate"),
-    "rate": ("network",),
+    "accuracy": RUNS, "fit": RUNS, "strict": ("network", "few", "net"),
+    "strict_fit": ("network", "few", "net"), "ceiling": ("network", "net"),
+    "held_out": ("network", "candidate"), "rate": ("network",),
     "clipped": ("clipped", "distilled", "net"),
-}
+}  # fmt: skip
 
 
 def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
-    """Train every network on every set.
+    """Train every network on every set: the first sets first, then the controls, then the others.
 
     `accuracy` and `fit` (on the set itself) are measured at the rate that suits the network,
     `strict` and `strict_fit` at the protocol's, on the first set. `ceiling` comes from more real
     images, `clipped` from sets without pixels outside [0, 1].
     """
-    test = real.test_images[: settings.test], real.test_labels[: settings.test]
-    found = [_one_network(real, sets, settings, name, test, keep) for name in settings.networks]
-    arrays = {key: torch.stack([part[key] for part in found]) for key in found[0]}
-    rates = dict(zip(settings.networks, arrays["rate"].tolist(), strict=True))
-    arrays["clipped"] = torch.stack([
-        _clipped(sets, settings, network, rates[network], test, keep)
-        for network in settings.clipped
-    ])  # fmt: skip
+    bench = _Bench(real, sets, settings, keep)
+    by_set = [[bench.cells(network, 0) for network in settings.networks]]
+    firsts = zip(settings.networks, by_set[0], strict=True)
+    controls = [bench.controls(network, first) for network, first in firsts]
+    clipped = torch.stack([bench.clipped(network) for network in settings.clipped])
+    for i in range(1, settings.sets):
+        by_set.append([bench.cells(network, i) for network in settings.networks])
+    arrays = {key: torch.stack([one[key] for one in controls]) for key in controls[0]}
+    for key in ("accuracy", "fit"):
+        each = [torch.stack([cells[key] for cells in networks]) for networks in by_set]
+        arrays[key] = torch.stack(each, 2)
     axes = {
         "network": settings.networks, "source": settings.sources, "few": settings.few,
         "set": tuple(range(settings.sets)), "net": tuple(range(settings.nets)),
         "candidate": settings.rates, "clipped": settings.clipped, "distilled": settings.distilled,
     }  # fmt: skip
+    arrays["clipped"] = clipped
     return Study("transfer", real.name, asdict(settings), axes, DIMS, arrays)
 
 
-def _one_network(
-    real: ImageData, sets: Sets, settings: Settings, network: str, test: Test, keep: Keep
-) -> Tensors:
-    """Everything that one network is asked, each part kept by itself."""
-    rates = settings.rates if network in settings.tuned else settings.rates[:1]
-    scores = keep(f"{network}-rates", partial(_try_rates, real, settings, network, rates))["score"]
-    rate, protocol = rates[int(scores.argmax())], settings.rates[0]
-    cells = {
-        s: keep(
-            f"{network}-{s}", partial(_on, sets[s][: settings.sets], network, rate, settings, test)
-        )
-        for s in settings.sources
-    }
-    strict = []
-    for source in settings.few:
-        cell = cells[source]
-        if rate != protocol:
-            work = partial(_on, sets[source][:1], network, protocol, settings, test)
-            cell = keep(f"{network}-{source}-strict", work)
-        strict.append({key: value[0] for key, value in cell.items()})
-    more = partial(_ceiling, real, settings, network, rate, test)
-    held_out = torch.full((len(settings.rates),), torch.nan)
-    held_out[: len(rates)] = scores
-    return {
-        "accuracy": torch.stack([cell["accuracy"] for cell in cells.values()]),
-        "fit": torch.stack([cell["fit"] for cell in cells.values()]),
-        "strict": torch.stack([cell["accuracy"] for cell in strict]),
-        "strict_fit": torch.stack([cell["fit"] for cell in strict]),
-        "ceiling": keep(f"{network}-ceiling", more)["ceiling"],
-        "held_out": held_out,
-        "rate": torch.tensor(rate, dtype=torch.float64),
-    }
+@dataclass(frozen=True)
+class _Bench:
+    """Data, sets and settings of one run; every training is a part that is kept."""
+
+    real: ImageData
+    sets: Sets
+    settings: Settings
+    keep: Keep
+
+    def on(
+        self, key: str, network: str, made: DistilledSet, rate: float, which: int = 0
+    ) -> Tensors:
+        """Networks of the seeds of set number `which`, trained on `made`."""
+        real, n = self.real, self.settings.test
+        test = real.test_images[:n], real.test_labels[:n]
+        seeds = _seeds(self.settings, which)
+        return self.keep(f"{network}-{key}", partial(measure, network, made, rate, seeds, test))
+
+    def cells(self, network: str, which: int) -> dict[str, Float[Tensor, "source net"]]:
+        """All methods' sets of number `which` in one network."""
+        rate, _ = self.rate(network)
+        cells = [
+            self.on(f"{source}-{which}", network, self.sets[source][which], rate, which)
+            for source in self.settings.sources
+        ]
+        return {key: torch.stack([cell[key] for cell in cells]) for key in cells[0]}
+
+    def rate(self, network: str) -> tuple[float, Float[Tensor, " candidate"]]:
+        """The rate that suits a network, and what each candidate scored (NaN: not tried)."""
+        settings = self.settings
+        rates = settings.rates if network in settings.tuned else settings.rates[:1]
+        work = partial(_try_rates, self.real, settings, network, rates)
+        found = self.keep(f"{network}-rates", work)["score"]
+        scores = torch.full((len(settings.rates),), torch.nan)
+        scores[: len(rates)] = found
+        return rates[int(found.argmax())], scores
+
+    def controls(self, network: str, first: Tensors) -> Tensors:
+        """The ceiling of a network, and a few of its `first` cells at the protocol's rate."""
+        settings, (rate, scores) = self.settings, self.rate(network)
+        work = partial(_ceiling, self.real, settings, network, rate)
+        strict = [{k: v[settings.sources.index(s)] for k, v in first.items()} for s in settings.few]
+        if rate != settings.rates[0]:
+            strict = [
+                self.on(f"{s}-strict", network, self.sets[s][0], settings.rates[0])
+                for s in settings.few
+            ]
+        found = {"held_out": scores, "rate": torch.tensor(rate, dtype=torch.float64)}
+        for key, name in (("accuracy", "strict"), ("fit", "strict_fit")):
+            found[name] = torch.stack([cell[key] for cell in strict])
+        return found | self.keep(f"{network}-ceiling", work)
+
+    def clipped(self, network: str) -> Float[Tensor, "distilled net"]:
+        """Accuracy of the first set of each method, with every pixel brought into [0, 1]."""
+        rate, _ = self.rate(network)
+        cells = [
+            self.on(f"{source}-clipped", network, clip(self.sets[source][0]), rate)
+            for source in self.settings.distilled
+        ]
+        return torch.stack([cell["accuracy"] for cell in cells])
 
 
 def measure(
     network: str, made: DistilledSet, rate: float, seeds: Sequence[int], test: Test
-) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
-    """Accuracy on `test` and on the set itself, in percent, of one network for each seed.
+) -> Tensors:
+    """Accuracy on `test`, and on the set itself (`fit`), in percent, of one network for each seed.
 
     The protocol is `study` with its rate replaced.
     """
@@ -156,29 +184,14 @@ def measure(
     recipe = replace(PROTOCOLS["study"], lr=rate)
     trained = train(net, made.images, made.labels, recipe, seeds)
     own = made.labels.argmax(1) if made.labels.is_floating_point() else made.labels
-    return accuracy(net, trained, *test).cpu(), accuracy(net, trained, made.images, own).cpu()
-
-
-def _on(
-    sets: Sequence[DistilledSet], network: str, rate: float, settings: Settings, test: Test
-) -> Tensors:
-    """One network on all sets of a method: (set, net). Each set has other seeds of the network."""
-    each = [measure(network, s, rate, _seeds(settings, i), test) for i, s in enumerate(sets)]
-    return dict(zip(("accuracy", "fit"), map(torch.stack, zip(*each, strict=True)), strict=True))
-
-
-def _clipped(
-    sets: Sets, settings: Settings, network: str, rate: float, test: Test, keep: Keep
-) -> Float[Tensor, "distilled net"]:
-    """Accuracy of the first set of each method, with every pixel brought into [0, 1]."""
-    found = []
-    for source in settings.distilled:
-        work = partial(_on, [clip(sets[source][0])], network, rate, settings, test)
-        found.append(keep(f"{network}-{source}-clipped", work)["accuracy"][0])
-    return torch.stack(found)
+    return {
+        "accuracy": accuracy(net, trained, *test).cpu(),
+        "fit": accuracy(net, trained, made.images, own).cpu(),
+    }
 
 
 def _seeds(settings: Settings, which: int) -> range:
+    """Each recorded set has networks of its own, the same for all methods."""
     return range(which * settings.nets, (which + 1) * settings.nets)
 
 
@@ -186,25 +199,26 @@ def _try_rates(
     real: ImageData, settings: Settings, network: str, rates: Sequence[float]
 ) -> Tensors:
     """Accuracy by rate on held-out *training* images, of networks trained on random real images."""
+    if len(rates) == 1:
+        return {"score": torch.full((1,), torch.nan)}
     rows = sample_per_class(real, IPC + settings.held_out, generator("rates", device=real.device))
     few, judges = rows[:, :IPC].flatten(), rows[:, IPC:].flatten()
     made = DistilledSet.of(real, real.train_images[few], real.train_labels[few])
-    test = real.train_images[judges], real.train_labels[judges]
-    scores = [measure(network, made, rate, _seeds(settings, 0), test)[0].mean() for rate in rates]
+    test, seeds = (real.train_images[judges], real.train_labels[judges]), _seeds(settings, 0)
+    scores = [measure(network, made, rate, seeds, test)["accuracy"].mean() for rate in rates]
     return {"score": torch.stack(scores)}
 
 
-def _ceiling(real: ImageData, settings: Settings, network: str, rate: float, test: Test) -> Tensors:
+def _ceiling(real: ImageData, settings: Settings, network: str, rate: float) -> Tensors:
     """Accuracy after as many steps of as many images, drawn from `more` times as many real ones."""
     rows = sample_per_class(
         real, settings.more * IPC, generator("ceiling", device=real.device)
     ).flatten()
     protocol, batch = PROTOCOLS["study"], len(rows) // settings.more
     recipe = replace(protocol, lr=rate, batch=batch, epochs=protocol.epochs // settings.more)
-    net = build(network, real.shape, len(real.classes))
-    trained = train(
-        net, real.train_images[rows], real.train_labels[rows], recipe, _seeds(settings, 0)
-    )
+    net, seeds = build(network, real.shape, len(real.classes)), _seeds(settings, 0)
+    trained = train(net, real.train_images[rows], real.train_labels[rows], recipe, seeds)
+    test = real.test_images[: settings.test], real.test_labels[: settings.test]
     return {"ceiling": accuracy(net, trained, *test).cpu()}
 
 

@@ -10,6 +10,7 @@ from ddlib.show.methods import (
     slider,
 )
 from ddlib.show.text import attempt, source
+from ddlib.show.transfer import gain_runs, gain_table, two_protocols
 
 __all__ = [
     "LOOKS",
@@ -20,7 +21,10 @@ __all__ = [
     "attempt",
     "control",
     "distances",
+    "gain_runs",
+    "gain_table",
     "images",
     "slider",
     "source",
+    "two_protocols",
 ]
