@@ -9,6 +9,7 @@ import torch
 from helpers import toy_data
 
 import ddlib
+from ddlib import show
 from ddlib.analysis import protocols, transfer
 from ddlib.gains import agreement, clipping_helps, gains, kept, orders, rate_helps, tau
 from ddlib.networks import NETWORKS, build
@@ -198,3 +199,28 @@ def test_narrow_networks_are_about_as_large_as_the_convnet() -> None:
     for name in transfer.NARROW:
         assert size["convnet"] < size[name] < 2.5 * size["convnet"]
     assert size["convnet-half"] < size["convnet"] < size["convnet-double"]
+
+
+def test_the_table_prints_each_gain_in_its_cell() -> None:
+    figure = show.gain_table(study(ACCURACY, torch.tensor([45.0, 30, 35])))
+    axis = figure.axes[0]
+    found = {t.get_position(): t.get_text() for t in axis.texts}
+    assert found == {
+        (0, 0): "+10.0", (1, 0): "+20.0", (0, 1): "+3.0", (1, 1): "-5.0", (0, 2): "+7.5",
+        (1, 2): "+1.5",
+    }  # fmt: skip
+    assert [t.get_text() for t in axis.get_yticklabels()] == list(SETTINGS.networks[:3])
+
+
+def test_every_run_is_a_point() -> None:
+    made = study(ACCURACY, torch.tensor([45.0, 30, 35]))
+    axis = show.gain_runs(made).axes[0]
+    points = [x for line in axis.lines if line.get_marker() != "None" for x in line.get_xdata()]
+    assert sorted(points) == sorted(ACCURACY.flatten().tolist())
+
+
+def test_two_protocols_shows_leads_over_random() -> None:
+    y = torch.tensor([[[20.0, 22], [30, 32]], [[27, 28], [35, 36]]])  # method, protocol, set
+    axis = show.two_protocols({10: (("random", "dm"), y)}, "laptop").axes[0]
+    assert axis.lines[1].get_xdata().tolist() == [6, 7]
+    assert axis.lines[1].get_ydata().tolist() == [4, 5]

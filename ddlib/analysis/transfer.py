@@ -1,8 +1,6 @@
 """Distilled with one network and setting, used with another: what is left of the gain?
 
-A number from another network says little alone: the network may be easier or harder to train. So
-every set is compared with random real images in the same network, and with how far ten times as
-many real images take it in as many steps.
+Sets are compared with random real images in the same network, and with ten times as many of them.
 """
 
 from collections.abc import Sequence
@@ -95,19 +93,19 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
     by_set = [[bench.cells(network, 0) for network in settings.networks]]
     firsts = zip(settings.networks, by_set[0], strict=True)
     controls = [bench.controls(network, first) for network, first in firsts]
-    clipped = torch.stack([bench.clipped(network) for network in settings.clipped])
+    clipped = [bench.clipped(network) for network in settings.clipped]
     for i in range(1, settings.sets):
         by_set.append([bench.cells(network, i) for network in settings.networks])
     arrays = {key: torch.stack([one[key] for one in controls]) for key in controls[0]}
     for key in ("accuracy", "fit"):
         each = [torch.stack([cells[key] for cells in networks]) for networks in by_set]
         arrays[key] = torch.stack(each, 2)
+    arrays["clipped"] = torch.stack(clipped)
     axes = {
         "network": settings.networks, "source": settings.sources, "few": settings.few,
         "set": tuple(range(settings.sets)), "net": tuple(range(settings.nets)),
         "candidate": settings.rates, "clipped": settings.clipped, "distilled": settings.distilled,
     }  # fmt: skip
-    arrays["clipped"] = clipped
     return Study("transfer", real.name, asdict(settings), axes, DIMS, arrays)
 
 

@@ -22,7 +22,7 @@ def gain_table(study: Study) -> Figure:
         figsize=(1.3 * len(sources) + 2.6, 0.42 * len(networks) + 1.3), layout="constrained"
     )
     most = float(table.abs().max())
-    axis.imshow(table, cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
+    axis.imshow(table.numpy(), cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
     for i, row in enumerate(table.tolist()):
         for j, value in enumerate(row):
             color = "white" if abs(value) > 0.6 * most else "black"
@@ -85,7 +85,7 @@ def two_protocols(
             look = LOOKS[tag]
             axis.plot(*points, look.marker, color=look.color, alpha=0.8, label=look.label)
         axis.axline((0, 0), slope=1, color="#BBBBBB", linewidth=1)
-        axis.set_title(f"{ipc} images per class", fontsize=9)
+        axis.set_title(f"images per class: {ipc}", fontsize=9)
         axis.set_xlabel("lead under 'study', points", fontsize=8)
     axes[0][0].set_ylabel("lead under 'dc', points", fontsize=8)
     axes[0][0].legend(fontsize=6, frameon=False)
