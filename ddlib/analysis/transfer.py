@@ -65,7 +65,7 @@ SETTINGS = {
         widths=("convnet-half",), norms=("convnet-none", "convnet-layer"), others=NARROW,
         tuned=("convnet-none", *NARROW), clipped=("convnet-none",),
         sources=("random", "dm", "dc", "mtt", "bptt"), few=("random", "bptt"),
-        sets=2, nets=1, test=2000, held_out=200,
+        sets=1, nets=1, test=2000, held_out=200,
     ),
     "full": Settings(
         others=PUBLISHED, tuned=("convnet-none", *PUBLISHED), sets=2, nets=5, test=10_000,
