@@ -54,7 +54,7 @@ class Settings:
 
 
 PUBLISHED = ("vit", "resnet18-group", "resnet18-batch", "vgg11")
-NARROW = ("vit-narrow", "resnet18-group-narrow", "resnet18-batch-narrow", "vgg11-narrow")
+FEW = ("vit-narrow", "resnet18-group-narrow")  # about as large as the ConvNet
 SETTINGS = {
     "fast": Settings(
         widths=(), norms=("convnet-none",), others=("vit-narrow",), tuned=("vit-narrow",),
@@ -62,8 +62,8 @@ SETTINGS = {
         few=("random", "dm"), sets=1, nets=1, test=1000, held_out=50,
     ),
     "laptop": Settings(
-        widths=("convnet-half",), norms=("convnet-none", "convnet-layer"), others=NARROW,
-        tuned=("convnet-none", *NARROW), clipped=("convnet-none",),
+        widths=(), norms=("convnet-none", "convnet-layer"), others=FEW,
+        tuned=("convnet-none", *FEW), clipped=("convnet-none",),
         sources=("random", "dm", "dc", "mtt", "bptt"), few=("random", "bptt"),
         sets=1, nets=1, test=2000, held_out=200,
     ),
