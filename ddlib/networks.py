@@ -69,21 +69,21 @@ class ConvNet(architectures.Classifier):
         self.width = width
 
 
-def _convnet(norm: str, share: int = 1) -> Callable[[int, int, int], nn.Module]:
+def _convnet(norm: str, times: float = 1.0) -> Callable[[int, int, int], nn.Module]:
     """The ConvNet that suits the image size: digits, 16x16 images, or the published network.
 
-    With `share` above 1 it has that fraction of the channels: 8 makes the ConvNet-Tiny.
+    It is `times` as wide as the one that the methods distill with.
     """
 
     def build(channels: int, size: int, classes: int) -> nn.Module:
         width, depth = (32, 2) if size < 16 else (64, 3) if size < 32 else (128, 3)
-        return ConvNet(channels, size, classes, width=width // share, depth=depth, norm=norm)
+        return ConvNet(channels, size, classes, width=int(times * width), depth=depth, norm=norm)
 
     return build
 
 
-def _resnet18(norm: str, share: int = 1) -> Callable[[int, int, int], nn.Module]:
-    """A ResNet-18 that suits the image size; 32x32 images get the published width over `share`.
+def _resnet18(norm: str, part: int = 1) -> Callable[[int, int, int], nn.Module]:
+    """A ResNet-18 that suits the image size, divided by `part`; 32x32 images: as published.
 
     With norm `batch`, the mean and the spread of a channel are always those of the batch at hand.
     Papers keep running means from training for the test; here a test image is classified with the
@@ -95,25 +95,37 @@ def _resnet18(norm: str, share: int = 1) -> Callable[[int, int, int], nn.Module]
     def build(channels: int, size: int, classes: int) -> nn.Module:
         width = 8 if size < 16 else 32 if size < 32 else 64
         return architectures.resnet18(
-            channels, size, classes, width=width // share, norm=NORMS[norm]
+            channels, size, classes, width=width // part, norm=NORMS[norm]
         )
 
     return build
 
 
-def _vgg11(channels: int, size: int, classes: int) -> nn.Module:
+def _vgg11(part: int = 1) -> Callable[[int, int, int], nn.Module]:
     """A VGG-11 that suits the image size, with the field's norm, one group per channel."""
-    width = 6 if size < 16 else 32 if size < 32 else 64
-    return architectures.vgg11(channels, size, classes, width=width, norm=NORMS["instance"])
+
+    def build(channels: int, size: int, classes: int) -> nn.Module:
+        width = (6 if size < 16 else 32 if size < 32 else 64) // part
+        return architectures.vgg11(channels, size, classes, width=width, norm=NORMS["instance"])
+
+    return build
 
 
-def _vit(channels: int, size: int, classes: int) -> nn.Module:
-    """A transformer that suits the image size; 32x32 images get the width and heads of DeiT-Ti."""
-    patch = 2 if size < 16 else 4
-    width, depth, heads = (32, 2, 2) if size < 16 else (128, 4, 4) if size < 32 else (192, 6, 3)
-    return architectures.vit(
-        channels, size, classes, patch=patch, width=width, depth=depth, heads=heads
-    )
+def _vit(part: int = 1) -> Callable[[int, int, int], nn.Module]:
+    """A transformer that suits the image size; 32x32 images get the width and heads of DeiT-Ti.
+
+    Its width and depth are divided by `part`.
+    """
+
+    def build(channels: int, size: int, classes: int) -> nn.Module:
+        patch = 2 if size < 16 else 4
+        width, depth, heads = (32, 2, 2) if size < 16 else (128, 4, 4) if size < 32 else (192, 6, 3)
+        width, depth = width // part, depth // part
+        return architectures.vit(
+            channels, size, classes, patch=patch, width=width, depth=depth, heads=heads
+        )
+
+    return build
 
 
 NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
@@ -122,13 +134,18 @@ NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "convnet-group": _convnet("group"),
     "convnet-none": _convnet("none"),
     "convnet-batch": _convnet("batch"),
-    "convnet-tiny": _convnet("instance", 8),
+    "convnet-half": _convnet("instance", 1 / 2),
+    "convnet-double": _convnet("instance", 2.0),
+    "convnet-tiny": _convnet("instance", 1 / 8),
     "resnet18-group": _resnet18("group"),
     "resnet18-batch": _resnet18("batch"),
-    "resnet18-slim-group": _resnet18("group", 4),  # for a CPU: an eighth of the work
-    "resnet18-slim-batch": _resnet18("batch", 4),
-    "vgg11": _vgg11,
-    "vit": _vit,
+    "vgg11": _vgg11(),
+    "vit": _vit(),
+    # About as many parameters as the ConvNet, and about its time for a step on a CPU.
+    "resnet18-group-narrow": _resnet18("group", 4),
+    "resnet18-batch-narrow": _resnet18("batch", 4),
+    "vgg11-narrow": _vgg11(4),
+    "vit-narrow": _vit(2),
 }
 
 
