@@ -1,0 +1,155 @@
+"""Do models trained on distilled data predict like models stopped early on all real data?
+
+Three kinds of networks are compared by their predictions on the same test images: trained on a
+set of few images; stopped early in the first epochs on all real images; trained to the end on a
+subset of the real images. Pools of the last two are matched to each network by accuracy.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.data import ImageData, sample_per_class
+from ddlib.distilled import DistilledSet
+from ddlib.ensemble import Parameters, initialize_many, side_by_side, trainable
+from ddlib.networks import build
+from ddlib.predictions import predictions
+from ddlib.seeds import generator
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.training import Recipe, cross_entropy, train, train_epochs
+
+SOURCES = ("random", "dm", "dc", "dsa", "mtt", "bptt")
+EARLY, SUBSET, FULL_BATCH = 1000, 2000, 3000  # seeds: no two networks begin alike
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How many networks of each kind, and how long they train."""
+
+    images: int  # test images that predictions are compared on
+    nets: int  # networks for each set of few images
+    early_nets: int
+    early_steps: int  # mini-batches of all real images
+    early_batch: int = 256
+    every: int  # an early-stopped network is asked after every so many steps
+    subsets: tuple[int, ...]  # images per class, one network for each
+    subset_epochs: int
+    subset_batch: int
+    stops: tuple[int, ...]  # epochs after which a subset network is asked too
+    full_batch: tuple[int, ...]  # images per class, one network for each
+    within: float = 1.0  # accuracies are equal if no further apart, in percentage points
+
+
+def _repeat(counts: dict[int, int]) -> tuple[int, ...]:
+    return tuple(size for size, n in counts.items() for _ in range(n))
+
+
+SETTINGS = {
+    "fast": Settings(
+        images=600, nets=2, early_nets=5, early_steps=60, early_batch=64, every=1,
+        subsets=_repeat({8: 4, 12: 4, 20: 3}), subset_epochs=40, subset_batch=100,
+        stops=(4, 8, 12, 16, 20, 25, 30), full_batch=_repeat({10: 3}),
+    ),
+    "laptop": Settings(
+        images=2000, nets=5, early_nets=6, early_steps=102, every=3,
+        subsets=_repeat({18: 3, 45: 4, 60: 4, 80: 4, 105: 3, 140: 2}), subset_epochs=40,
+        subset_batch=100, stops=(3, 4, 5, 6, 8, 10, 13), full_batch=_repeat({35: 3}),
+    ),
+    "full": Settings(
+        images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
+        subsets=tuple(25 + 225 * i // 519 for i in range(520)), subset_epochs=100,
+        subset_batch=256, stops=(5, 10, 15, 20, 30, 40), full_batch=_repeat({50: 5, 100: 5, 200: 5}),
+    ),
+}  # fmt: skip
+
+
+def few_images(real: ImageData, one: DistilledSet, settings: Settings) -> Tensors:
+    """Predictions (net, image) of networks trained on a set with the protocol `study`."""
+    net = build("convnet", real.shape, len(real.classes))
+    test = real.test_images[: settings.images]
+    seeds = range(settings.nets)
+    trained = train(net, one.images, one.labels, PROTOCOLS["study"], seeds)
+    return {"predicted": predictions(net, trained, test)}
+
+
+def walk(
+    net: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    recipe: Recipe,
+    seed: int,
+) -> Iterator[Parameters]:
+    """The network of `seed` after every step; at the end of an epoch as `train_epochs` has it."""
+    parameters = initialize_many(net, [seed], images.device)
+    call, variables = trainable(net, parameters)
+    optimizer = torch.optim.SGD(variables, recipe.lr, recipe.momentum)
+    for epoch in range(recipe.epochs):
+        draws = generator(seed, "epoch", epoch, device=images.device)
+        order = torch.randperm(len(images), generator=draws, device=images.device)
+        for rows in order.split(recipe.batch):
+            optimizer.zero_grad()
+            cross_entropy(call(images[rows]), labels[rows]).sum().backward()
+            optimizer.step()
+            yield parameters
+
+
+def stopped_early(real: ImageData, settings: Settings, number: int) -> Tensors:
+    """Predictions (stop, image) of a network on its way through all real images."""
+    net = build("convnet", real.shape, len(real.classes))
+    test, steps = real.test_images[: settings.images], settings.early_steps
+    batches = -(-len(real.train_labels) // settings.early_batch)
+    recipe = Recipe(epochs=-(-steps // batches), batch=settings.early_batch)
+    path = walk(net, real.train_images, real.train_labels, recipe, EARLY + number)
+    found = []
+    for step, parameters in zip(range(1, steps + 1), path, strict=False):
+        if step % settings.every == 0:
+            found.append(predictions(net, parameters, test)[0])
+    return {"predicted": torch.stack(found)}
+
+
+def on_subset(real: ImageData, settings: Settings, number: int, full_batch: bool) -> Tensors:
+    """Predictions (stop, image) of a network trained on a few real images of each class.
+
+    The last stop is the end of training. With `full_batch` it trains like networks on distilled
+    sets, and its end is the only stop.
+    """
+    sizes = settings.full_batch if full_batch else settings.subsets
+    seed = number + (FULL_BATCH if full_batch else SUBSET)
+    minis = Recipe(epochs=settings.subset_epochs, batch=settings.subset_batch)
+    recipe = PROTOCOLS["study"] if full_batch else minis
+    stops = {recipe.epochs} if full_batch else {*settings.stops, recipe.epochs}
+    net = build("convnet", real.shape, len(real.classes))
+    draws = generator(seed, "subset", device=real.device)
+    rows = sample_per_class(real, sizes[number], draws).flatten()
+    path = train_epochs(net, real.train_images[rows], real.train_labels[rows], recipe, [seed])
+    test = real.test_images[: settings.images]
+    found = [predictions(net, p, test)[0] for epoch, p in enumerate(path) if epoch in stops]
+    return {"predicted": torch.stack(found)}
+
+
+def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
+    """Train all networks, or take those that were kept, and compare their predictions."""
+    runs = {}
+    for tag in (t for t in SOURCES if t in sets):
+        parts = [
+            keep(f"{tag}-{i}", partial(few_images, real, one, settings))["predicted"]
+            for i, one in enumerate(sets[tag])
+        ]
+        runs[tag] = torch.stack(parts)
+    numbers = {
+        "early": (settings.early_nets, stopped_early),
+        "subset": (len(settings.subsets), partial(on_subset, full_batch=False)),
+        "full-batch": (len(settings.full_batch), partial(on_subset, full_batch=True)),
+    }
+    pools = {
+        name: torch.stack(
+            [keep(f"{name}-{i}", partial(make, real, settings, i))["predicted"] for i in range(n)]
+        )
+        for name, (n, make) in numbers.items()
+    }
+    return compared(real, runs, pools, settings)
