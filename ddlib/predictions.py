@@ -63,17 +63,18 @@ def _same_error(
     return ((row == b) & wrong).sum(1) / wrong.sum(1)
 
 
-def nearest_stop(
-    predicted: UInt8[Tensor, "m s t"],
-    labels: Int[Tensor, " t"],
-    target: float,
-    within: float,
-) -> tuple[UInt8[Tensor, "m t"], Bool[Tensor, " m"]]:
-    """Each network at the stop whose accuracy is nearest to `target`, and whether that is near.
+def pair_mean(
+    values: Float[Tensor, "m n measures"], rows: Tensor, columns: Tensor
+) -> Float[Tensor, " measures"]:
+    """The mean over pairs of networks, each weighed by how often both were drawn.
 
-    Near means within `within` percentage points.
+    Pairs that are not to be compared hold NaN and count nothing.
     """
-    away = (correct(predicted, labels) - target).abs()
-    stop = away.argmin(1)
-    rows = torch.arange(len(predicted), device=predicted.device)
-    return predicted[rows, stop], away[rows, stop] <= within
+    known = values.isfinite()
+    weights = (rows[:, None] * columns)[:, :, None] * known
+    return (values.nan_to_num() * weights).sum((0, 1)) / weights.sum((0, 1))
+
+
+def drawn_again(n: int, draws: torch.Generator) -> Float[Tensor, " n"]:
+    """How often each of `n` things turns up in `n` draws with replacement."""
+    return torch.bincount(torch.randint(n, (n,), generator=draws), minlength=n).float()

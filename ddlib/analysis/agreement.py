@@ -10,20 +10,29 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
-from ddlib.ensemble import Parameters, initialize_many, side_by_side, trainable
+from ddlib.ensemble import Parameters, initialize_many, trainable
+from ddlib.matching import (
+    OFFSETS,
+    POOLS,
+    QUANTITIES,
+    RELATIONS,
+    RELEASED,
+    Pools,
+    one_source,
+)
 from ddlib.networks import build
-from ddlib.predictions import predictions
+from ddlib.predictions import MEASURES, predictions
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe, cross_entropy, train, train_epochs
 
-SOURCES = ("random", "dm", "dc", "dsa", "mtt", "bptt")
+SOURCES = ("random", "dm", "dc", "mtt", "bptt", "dsa")
 EARLY, SUBSET, FULL_BATCH = 1000, 2000, 3000  # seeds: no two networks begin alike
 
 
@@ -51,28 +60,32 @@ def _repeat(counts: dict[int, int]) -> tuple[int, ...]:
 
 SETTINGS = {
     "fast": Settings(
-        images=600, nets=2, early_nets=5, early_steps=60, early_batch=64, every=1,
-        subsets=_repeat({8: 4, 12: 4, 20: 3}), subset_epochs=40, subset_batch=100,
-        stops=(4, 8, 12, 16, 20, 25, 30), full_batch=_repeat({10: 3}),
+        images=600, nets=2, early_nets=5, early_steps=160, early_batch=64, every=5,
+        subsets=_repeat({16: 2, 20: 3, 26: 4, 36: 2}), subset_epochs=40, subset_batch=100,
+        stops=(5, 8, 12, 16, 20), full_batch=_repeat({18: 2}),
     ),
     "laptop": Settings(
-        images=2000, nets=5, early_nets=6, early_steps=102, every=3,
-        subsets=_repeat({18: 3, 45: 4, 60: 4, 80: 4, 105: 3, 140: 2}), subset_epochs=40,
-        subset_batch=100, stops=(3, 4, 5, 6, 8, 10, 13), full_batch=_repeat({35: 3}),
+        images=2000, nets=3, early_nets=6, early_steps=102, every=3,
+        subsets=_repeat({18: 3, 48: 4, 62: 3, 80: 4, 105: 3, 140: 1}), subset_epochs=40,
+        subset_batch=100, stops=(3, 4, 5, 6, 8, 10, 13), full_batch=(30, 36, 42),
     ),
     "full": Settings(
         images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
         subsets=tuple(25 + 225 * i // 519 for i in range(520)), subset_epochs=100,
-        subset_batch=256, stops=(5, 10, 15, 20, 30, 40), full_batch=_repeat({50: 5, 100: 5, 200: 5}),
+        subset_batch=256, stops=(5, 10, 15, 20, 30, 40),
+        full_batch=_repeat({50: 5, 100: 5, 200: 5}),
     ),
 }  # fmt: skip
 
 
-def few_images(real: ImageData, one: DistilledSet, settings: Settings) -> Tensors:
-    """Predictions (net, image) of networks trained on a set with the protocol `study`."""
+def few_images(real: ImageData, one: DistilledSet, settings: Settings, number: int) -> Tensors:
+    """Predictions (net, image) of networks trained on set `number` with the protocol `study`.
+
+    Seeds differ between the sets of a method, so that only the set is shared.
+    """
     net = build("convnet", real.shape, len(real.classes))
     test = real.test_images[: settings.images]
-    seeds = range(settings.nets)
+    seeds = range(settings.nets * number, settings.nets * (number + 1))
     trained = train(net, one.images, one.labels, PROTOCOLS["study"], seeds)
     return {"predicted": predictions(net, trained, test)}
 
@@ -137,7 +150,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
     runs = {}
     for tag in (t for t in SOURCES if t in sets):
         parts = [
-            keep(f"{tag}-{i}", partial(few_images, real, one, settings))["predicted"]
+            keep(f"{tag}-{i}", partial(few_images, real, one, settings, i))["predicted"]
             for i, one in enumerate(sets[tag])
         ]
         runs[tag] = torch.stack(parts)
@@ -153,3 +166,70 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         for name, (n, make) in numbers.items()
     }
     return compared(real, runs, pools, settings)
+
+
+def compared(real: ImageData, runs: dict[str, Tensor], pools: Pools, settings: Settings) -> Study:
+    """The study: how alike each network is to those of equal accuracy in each pool."""
+    labels = real.test_labels[: settings.images]
+    members = {"early": len(pools["early"]), "subset": len(pools["subset"])}
+    members |= {"stopped": len(pools["subset"]), "full-batch": len(pools["full-batch"])}
+    shape = next(iter(runs.values())).shape
+    axes = {
+        "source": tuple(runs),
+        "set": tuple(range(shape[0])),
+        "net": tuple(range(shape[1])),
+        "member": tuple(f"{pool} {i}" for pool, n in members.items() for i in range(n)),
+        "pair": tuple(f"{a}, {b}" for i, a in enumerate(POOLS) for b in POOLS[i:]),
+        "subset": tuple(range(members["subset"])),
+        "relation": RELATIONS, "measure": MEASURES, "quantity": QUANTITIES, "offset": OFFSETS,
+        "value": ("mean", "low", "high"), "released": RELEASED,
+    }  # fmt: skip
+    one = ("source", "set", "net")
+    dims = {
+        "accuracy": one, "alike": (*one, "member", "measure"), "matched": (*one, "member"),
+        "kin": (*one, "relation", "measure"), "level": ("source", "pair", "measure"),
+        "reference": ("source", "subset", "measure"),
+        "interval": ("source", "quantity", "measure", "value"),
+        "missed": (*one, "offset"), "missed_accuracy": (*one, "offset"),
+        "released": (*one, "released"), "released_accuracy": (*one, "released"),
+    }  # fmt: skip
+    found = [one_source(tag, runs, pools, labels, settings.within) for tag in runs]
+    arrays = {name: torch.stack([f[name] for f in found]).cpu() for name in dims}
+    return Study("agreement", real.name, asdict(settings), axes, dims, arrays)
+
+
+def findings(study: Study) -> dict[str, tuple[float, ...]]:
+    """How much more alike networks are to early-stopped ones than to others, for each source.
+
+    One value for each network trained on a set of the source, or, as the reference, for each
+    network trained on a subset of the same accuracy. The pools are the same for all networks.
+    """
+    found = {}
+    for tag in study.axes["source"]:
+        gap = gaps(study, tag, "subset").flatten(0, 1)
+        stopped = gaps(study, tag, "stopped").flatten(0, 1)
+        reference = study.pick("reference", source=tag)
+        columns = {
+            "gap": gap[:, 0],
+            "gap kappa": gap[:, 1],
+            "gap stopped": stopped[:, 0],
+            "reference": reference[:, 0],
+            "beyond": gap[:, 0] - reference[:, 0].nanmean(),
+            "beyond kappa": gap[:, 1] - reference[:, 1].nanmean(),
+        }
+        found |= {
+            f"{tag} {name}": tuple(values[values.isfinite()].tolist())
+            for name, values in columns.items()
+        }
+    return found
+
+
+def to_pool(study: Study, tag: str, pool: str) -> Float[Tensor, "sets nets members measures"]:
+    """How alike each network of a source is to each member of a pool; NaN if not matched."""
+    columns = [i for i, m in enumerate(study.axes["member"]) if m.rsplit(" ", 1)[0] == pool]
+    return study.pick("alike", source=tag)[:, :, columns]
+
+
+def gaps(study: Study, tag: str, pool: str) -> Float[Tensor, "sets nets measures"]:
+    """Likeness to early-stopped networks less likeness to those of `pool`, for each network."""
+    return to_pool(study, tag, "early").nanmean(2) - to_pool(study, tag, pool).nanmean(2)
