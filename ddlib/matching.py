@@ -104,8 +104,8 @@ def _kin(
 ) -> Float[Tensor, "sets nets relations measures"]:
     """Each network of a source against others of equal accuracy that are trained on few images.
 
-    Networks of the same seed begin with the same weights, so only those of other seeds count. DC
-    and DSA are one method here, and random images are none.
+    Networks of the same place in set and source begin with the same weights, so they do not
+    count. DC and DSA are one method here, and random images are none.
     """
     family = {"dsa": "dc"}
     rows = [(t, s, n) for t, p in runs.items() for s in range(len(p)) for n in range(p.shape[1])]
@@ -122,14 +122,16 @@ def _kin(
             other,
         ]
         near = (accuracy - accuracy[row]).abs() <= within
-        near &= torch.tensor([m != n for *_, m in rows], device=near.device)
+        near &= torch.tensor([(v, m) != (s, n) for _, v, m in rows], device=near.device)
         likeness = alike(everyone[row][None], everyone, labels)[0]
         chosen = [torch.tensor(kind, device=near.device) & near for kind in kinds]
         values.append(torch.stack([likeness[c].mean(0) for c in chosen]))
     return torch.stack(values).unflatten(0, runs[tag].shape[:2])
 
 
-def _pool_pairs(others: Matched, labels: Tensor) -> tuple[Float[Tensor, "m m measures"], list[int]]:
+def _pool_pairs(
+    others: Matched, labels: Tensor
+) -> tuple[Float[Tensor, "all all measures"], list[int]]:
     """All members of all pools against each other, NaN for a network and itself."""
     members = torch.cat([p for p, _ in others.values()])
     near = torch.cat([n for _, n in others.values()])
@@ -208,8 +210,9 @@ def _released(
     network rounded down, or one more.
     """
     curve = correct(pools["early"], labels).mean(0)
+    other = EXCHANGED.get(tag, tag) if {*EXCHANGED} <= {*runs} else tag
     means = {t: correct(p, labels).mean() for t, p in runs.items()}
-    stops = [int((curve - means[t]).abs().argmin()) for t in (tag, EXCHANGED.get(tag, tag))]
+    stops = [int((curve - means[t]).abs().argmin()) for t in (tag, other)]
     ends = pools["subset"][:, -1]
     rounded = correct(ends, labels).round()
     values, accuracies = [], []
