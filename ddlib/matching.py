@@ -105,9 +105,8 @@ def _kin(
     """Each network of a source against others of equal accuracy that are trained on few images.
 
     Networks of the same place in set and source begin with the same weights, so they do not
-    count. DC and DSA are one method here, and random images are none.
+    count. Random images are no method.
     """
-    family = {"dsa": "dc"}
     rows = [(t, s, n) for t, p in runs.items() for s in range(len(p)) for n in range(p.shape[1])]
     everyone = torch.cat([p.flatten(0, 1) for p in runs.values()])
     accuracy = correct(everyone, labels)
@@ -115,7 +114,7 @@ def _kin(
     for row, (t, s, n) in enumerate(rows):
         if t != tag:
             continue
-        other = [family.get(u, u) != family.get(t, t) and "random" not in (u, t) for u, *_ in rows]
+        other = [u != t and "random" not in (u, t) for u, *_ in rows]
         kinds = [
             [(u, v) == (t, s) for u, v, _ in rows],
             [u == t and v != s for u, v, _ in rows],

@@ -32,7 +32,7 @@ from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe, cross_entropy, train, train_epochs
 
-SOURCES = ("random", "dm", "dc", "mtt", "bptt", "dsa")
+SOURCES = ("random", "dm", "dc", "mtt", "bptt")  # DC stands for gradient matching
 EARLY, SUBSET, FULL_BATCH = 1000, 2000, 3000  # seeds: no two networks begin alike
 
 
@@ -54,26 +54,22 @@ class Settings:
     within: float = 1.0  # accuracies are equal if no further apart, in percentage points
 
 
-def _repeat(counts: dict[int, int]) -> tuple[int, ...]:
-    return tuple(size for size, n in counts.items() for _ in range(n))
-
-
 SETTINGS = {
     "fast": Settings(
-        images=600, nets=2, early_nets=5, early_steps=160, early_batch=64, every=5,
-        subsets=_repeat({16: 2, 20: 3, 26: 4, 36: 2}), subset_epochs=40, subset_batch=100,
-        stops=(5, 8, 12, 16, 20), full_batch=_repeat({18: 2}),
+        images=600, nets=2, early_nets=5, early_steps=120, early_batch=64, every=4,
+        subsets=(9, 9, 10, 11, 12, 13, 20, 22, 24, 28, 32), subset_epochs=40, subset_batch=100,
+        stops=(5, 8, 12, 16, 20), full_batch=(8, 16),
     ),
     "laptop": Settings(
-        images=2000, nets=3, early_nets=6, early_steps=102, every=3,
-        subsets=_repeat({18: 3, 48: 4, 62: 3, 80: 4, 105: 3, 140: 1}), subset_epochs=40,
-        subset_batch=100, stops=(3, 4, 5, 6, 8, 10, 13), full_batch=(30, 36, 42),
+        images=2000, nets=3, early_nets=5, early_steps=96, every=4,
+        subsets=(13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 90, 110, 120), subset_epochs=40,
+        subset_batch=100, stops=(3, 5, 7, 9, 12), full_batch=(36, 36),
     ),
     "full": Settings(
         images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
         subsets=tuple(25 + 225 * i // 519 for i in range(520)), subset_epochs=100,
         subset_batch=256, stops=(5, 10, 15, 20, 30, 40),
-        full_batch=_repeat({50: 5, 100: 5, 200: 5}),
+        full_batch=(50, 100, 200) * 5,
     ),
 }  # fmt: skip
 
