@@ -32,7 +32,7 @@ from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe, cross_entropy, train, train_epochs
 
-SOURCES = ("random", "dm", "dc", "mtt", "bptt")  # DC stands for gradient matching
+SOURCES = ("random", "dm", "bptt", "mtt", "dc")  # DC stands for gradient matching
 EARLY, SUBSET, FULL_BATCH = 1000, 2000, 3000  # seeds: no two networks begin alike
 
 
@@ -56,9 +56,9 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(
-        images=600, nets=2, early_nets=5, early_steps=120, early_batch=64, every=4,
+        images=600, nets=2, early_nets=4, early_steps=120, early_batch=64, every=4,
         subsets=(9, 9, 10, 11, 12, 13, 20, 22, 24, 28, 32), subset_epochs=40, subset_batch=100,
-        stops=(5, 8, 12, 16, 20), full_batch=(8, 16),
+        stops=(5, 8, 12, 16, 20), full_batch=(9,),
     ),
     "laptop": Settings(
         images=2000, nets=3, early_nets=5, early_steps=96, every=4,
@@ -143,13 +143,6 @@ def on_subset(real: ImageData, settings: Settings, number: int, full_batch: bool
 
 def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
     """Train all networks, or take those that were kept, and compare their predictions."""
-    runs = {}
-    for tag in (t for t in SOURCES if t in sets):
-        parts = [
-            keep(f"{tag}-{i}", partial(few_images, real, one, settings, i))["predicted"]
-            for i, one in enumerate(sets[tag])
-        ]
-        runs[tag] = torch.stack(parts)
     numbers = {
         "early": (settings.early_nets, stopped_early),
         "subset": (len(settings.subsets), partial(on_subset, full_batch=False)),
@@ -161,6 +154,13 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         )
         for name, (n, make) in numbers.items()
     }
+    runs = {}
+    for tag in (t for t in SOURCES if t in sets):
+        parts = [
+            keep(f"{tag}-{i}", partial(few_images, real, one, settings, i))["predicted"]
+            for i, one in enumerate(sets[tag])
+        ]
+        runs[tag] = torch.stack(parts)
     return compared(real, runs, pools, settings)
 
 

@@ -1,5 +1,12 @@
 """The figures of the book, one function each: functions of results, and nothing else draws."""
 
+from ddlib.show.agreement import (
+    agreement_gaps,
+    agreements,
+    likeness_levels,
+    matched_accuracies,
+    missed_stops,
+)
 from ddlib.show.looks import LOOKS, SCALES, Look
 from ddlib.show.methods import (
     accuracies,
@@ -17,10 +24,15 @@ __all__ = [
     "Look",
     "accuracies",
     "accuracy_by_ipc",
+    "agreement_gaps",
+    "agreements",
     "attempt",
     "control",
     "distances",
     "images",
+    "likeness_levels",
+    "matched_accuracies",
+    "missed_stops",
     "slider",
     "source",
 ]
