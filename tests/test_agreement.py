@@ -8,6 +8,7 @@ import torch
 from helpers import toy_data
 from sklearn.metrics import cohen_kappa_score
 
+from ddlib import show
 from ddlib.analysis import agreement
 from ddlib.analysis.agreement import Settings, few_images, findings, gaps, run, to_pool, walk
 from ddlib.distilled import DistilledSet
@@ -15,6 +16,7 @@ from ddlib.matching import EXCHANGED, OFFSETS, matched, nearest_stop, one_source
 from ddlib.networks import build
 from ddlib.predictions import MEASURES, alike, correct, drawn_again, pair_mean, predictions
 from ddlib.seeds import generator
+from ddlib.studies import Keeper
 from ddlib.training import Recipe, accuracy, train, train_epochs
 
 TINY = Settings(
@@ -180,8 +182,6 @@ def test_the_study_holds_every_comparison(study) -> None:
 
 
 def test_a_run_that_was_interrupted_ends_like_one_that_was_not(toys, study, tmp_path) -> None:
-    from ddlib.studies import Keeper
-
     class Killed(BaseException):
         pass
 
@@ -203,3 +203,30 @@ def test_networks_of_a_set_have_their_own_seeds(toys, study) -> None:
     one = few_images(real, sets["dm"][0], TINY, 0)["predicted"]
     other = few_images(real, sets["dm"][0], TINY, 1)["predicted"]
     assert len(torch.cat([one, other]).unique(dim=0)) == 4
+
+
+def test_figures_show_every_source_and_say_what_is_missing(study) -> None:
+    shown = show.matched_accuracies(study)
+    assert [axis.get_title(loc="left") for axis in shown.axes] == [
+        "random",
+        "distribution matching",
+    ]
+    notes = [text.get_text() for text in shown.axes[0].texts]
+    pairs = study.pick("matched", source="random")[..., :2].isfinite().sum()
+    assert notes[0] == (f"{pairs} pairs" if pairs else "no network is near")
+    alone = replace(study, arrays=study.arrays | {"matched": study.pick("matched") * torch.nan})
+    assert "no network is near" in [
+        t.get_text() for t in show.matched_accuracies(alone).axes[0].texts
+    ]
+    gaps_shown = show.agreement_gaps(study, "kappa").axes[0]
+    assert "mean kappa" in gaps_shown.get_xlabel()
+    assert [t.get_text() for t in gaps_shown.get_yticklabels()] == [
+        "random",
+        "distribution matching",
+    ]
+    assert show.agreements(study).axes[-1].get_xlabel().startswith("agreement with networks")
+    assert len(show.missed_stops(study).axes[0].lines) == 3  # two sources and the line at zero
+    table = [text.get_text() for text in show.likeness_levels(study, "dm").axes[0].texts]
+    assert len(table) == 25
+    level = float(study.pick("level", source="dm", pair="early, early", measure="agreement"))
+    assert table[6] == f"{level:.3f}"

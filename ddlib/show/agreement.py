@@ -98,7 +98,7 @@ def likeness_levels(study: Study, tag: str, measure: str = "agreement") -> Figur
     names = [LOOKS[tag].label, *(POOL_LOOKS[p].label for p in POOLS)]
     names = [name.replace(", ", ",\n").replace(" (", "\n(") for name in names]
     figure, axis = plt.subplots(figsize=(7.4, 4.8), layout="constrained")
-    drawn = axis.imshow(table, cmap="cividis")
+    drawn = axis.imshow(table.numpy(), cmap="cividis")
     middle = (table[table.isfinite()].max() + table[table.isfinite()].min()) / 2
     for (i, j), value in zip(
         torch.cartesian_prod(torch.arange(5), torch.arange(5)), table.flatten(), strict=True
@@ -143,7 +143,7 @@ def _panels(study: Study, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def _cloud(axis: Axes, row: int, values: Tensor, look: Look) -> None:
-    if not len(values):
+    if not len(values):  # no network was near enough
         return
     axis.plot(values, [row] * len(values), ".", color=look.color, alpha=0.15, markersize=5)
     axis.plot(values.mean(), row, look.marker, color=look.color, markersize=9, mec="white")
