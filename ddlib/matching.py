@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from ddlib.predictions import alike, correct, drawn_again, pair_mean
+from ddlib.predictions import alike, correct, drawn_again, known_mean
 from ddlib.seeds import generator
 
 POOLS = ("early", "subset", "stopped", "full-batch")
@@ -193,11 +193,12 @@ def _quantities(
 ) -> Float[Tensor, "quantities measures"]:
     """`QUANTITIES`: gaps of sources and of real subsets, networks counted by their weights."""
     counts = members.split(sizes)
-    to = [pair_mean(r, runs, c) for r, c in zip(rows.split(sizes, 1), counts, strict=True)]
+    to = [known_mean(r, c, 1) for r, c in zip(rows.split(sizes, 1), counts, strict=True)]
     subset = pairs[sizes[0] : sizes[0] + sizes[1]].split(sizes, 1)
-    early, own = (pair_mean(subset[i], counts[1], counts[i]) for i in (0, 1))
-    gap, reference = to[0] - to[1], early - own
-    return torch.stack([gap, to[0] - to[2], to[0] - to[3], reference, gap - reference])
+    early, own = (known_mean(subset[i], counts[i], 1) for i in (0, 1))
+    gaps = [known_mean(to[0] - other, runs, 0) for other in to[1:]]
+    reference = known_mean(early - own, counts[1], 0)
+    return torch.stack([*gaps, reference, gaps[0] - reference])
 
 
 def _released(

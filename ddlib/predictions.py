@@ -63,16 +63,13 @@ def _same_error(
     return ((row == b) & wrong).sum(1) / wrong.sum(1)
 
 
-def pair_mean(
-    values: Float[Tensor, "m n measures"], rows: Tensor, columns: Tensor
-) -> Float[Tensor, " measures"]:
-    """The mean over pairs of networks, each weighed by how often both were drawn.
-
-    Pairs that are not to be compared hold NaN and count nothing.
-    """
-    known = values.isfinite()
-    weights = (rows[:, None] * columns)[:, :, None] * known
-    return (values.nan_to_num() * weights).sum((0, 1)) / weights.sum((0, 1))
+def known_mean(
+    values: Float[Tensor, "*s"], weights: Float[Tensor, " n"], dim: int
+) -> Float[Tensor, "*rest"]:
+    """The weighted mean along one axis of what is not NaN; NaN where nothing is left."""
+    shape = [-1 if axis == dim else 1 for axis in range(values.ndim)]
+    counted = weights.view(shape) * values.isfinite()
+    return (values.nan_to_num() * counted).sum(dim) / counted.sum(dim)
 
 
 def drawn_again(n: int, draws: torch.Generator) -> Float[Tensor, " n"]:

@@ -14,7 +14,7 @@ from ddlib.analysis.agreement import Settings, few_images, findings, gaps, run, 
 from ddlib.distilled import DistilledSet
 from ddlib.matching import EXCHANGED, OFFSETS, matched, nearest_stop, one_source
 from ddlib.networks import build
-from ddlib.predictions import MEASURES, alike, correct, drawn_again, pair_mean, predictions
+from ddlib.predictions import MEASURES, alike, correct, drawn_again, known_mean, predictions
 from ddlib.seeds import generator
 from ddlib.studies import Keeper
 from ddlib.training import Recipe, accuracy, train, train_epochs
@@ -129,11 +129,11 @@ def test_stopped_networks_end_above_the_target() -> None:
     assert found["stopped"][1].tolist() == [False, True]
 
 
-def test_the_mean_over_pairs_counts_networks_as_often_as_drawn() -> None:
+def test_the_mean_counts_networks_as_often_as_drawn() -> None:
     values = torch.tensor([[1.0, 3.0], [5.0, float("nan")]])[:, :, None]
-    assert pair_mean(values, torch.ones(2), torch.ones(2)).item() == pytest.approx(3)
-    assert pair_mean(values, torch.tensor([2.0, 0]), torch.tensor([1.0, 1])).item() == 2
-    assert pair_mean(values, torch.tensor([0.0, 1]), torch.tensor([0.0, 1])).isnan()
+    assert known_mean(values, torch.tensor([3.0, 1.0]), 1).flatten().tolist() == [1.5, 5]
+    assert known_mean(values, torch.tensor([1.0, 1.0]), 0).flatten().tolist() == [3, 3]
+    assert known_mean(values, torch.tensor([0.0, 1.0]), 0)[1].isnan()
     counts = drawn_again(50, generator(0))
     assert counts.sum() == 50
     assert (counts == 0).any()
@@ -178,6 +178,8 @@ def test_the_study_holds_every_comparison(study) -> None:
     found = findings(study)
     assert len(found["dm gap"]) == 4
     assert found["dm gap"] == pytest.approx(gaps(study, "dm", "subset")[..., 0].flatten().tolist())
+    shown = study.pick("interval", source="dm", quantity="gap", measure="agreement")[0]
+    assert float(shown) == pytest.approx(np.mean(found["dm gap"]), abs=1e-6)
     assert set(EXCHANGED) == {"dm", "dc"}
 
 
