@@ -62,8 +62,8 @@ SETTINGS = {
     ),
     "laptop": Settings(
         images=2000, nets=3, early_nets=5, early_steps=96, every=4,
-        subsets=(13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 90, 110, 120), subset_epochs=40,
-        subset_batch=100, stops=(3, 5, 7, 9, 12), full_batch=(36, 36),
+        subsets=(13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 14, 14, 42, 43, 44, 46), subset_epochs=40,
+        subset_batch=100, stops=(3, 5, 7, 9, 12), full_batch=(36,),
     ),
     "full": Settings(
         images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
