@@ -69,10 +69,10 @@ def one_source(
     found["kin"] = _kin(tag, runs, labels, within)
     pairs, sizes = _pool_pairs(matched(pools, labels, float(accuracy.mean()), within), labels)
     found["level"] = _levels(pairs, sizes)
-    early, subset, *_ = pairs.split(sizes, 1)
-    rows = slice(sizes[0], sizes[0] + sizes[1])
-    found["reference"] = early[rows].nanmean(1) - subset[rows].nanmean(1)
-    found["interval"] = _intervals(found["alike"], pairs, sizes)
+    real = _references(accuracy, pools, labels, within)
+    early, subset, *_ = real.split(sizes, 1)
+    found["reference"] = early.nanmean(1) - subset.nanmean(1)
+    found["interval"] = _intervals(found["alike"], real, sizes)
     return found | _released(tag, runs, pools, labels)
 
 
@@ -128,6 +128,21 @@ def _kin(
     return torch.stack(values).unflatten(0, runs[tag].shape[:2])
 
 
+def _references(
+    accuracy: Float[Tensor, "sets nets"], pools: Pools, labels: Tensor, within: float
+) -> Float[Tensor, "subset members measures"]:
+    """Subset networks in the place of those of a source: each against its own matches.
+
+    NaN for a network and itself, and for those that are not near to any network of the source.
+    """
+    ends = pools["subset"][:, -1]
+    rows = torch.stack([_one_run(p, pools, labels, within)["alike"] for p in ends])
+    number = torch.arange(len(ends))
+    rows[number, len(pools["early"]) + number] = torch.nan
+    away = (correct(ends, labels)[:, None] - accuracy.flatten()).abs().amin(1)
+    return rows.masked_fill((away > within)[:, None, None], torch.nan)
+
+
 def _pool_pairs(
     others: Matched, labels: Tensor
 ) -> tuple[Float[Tensor, "all all measures"], list[int]]:
@@ -155,7 +170,7 @@ def _levels(
 
 def _intervals(
     alike_to: Float[Tensor, "sets nets m measures"],
-    pairs: Float[Tensor, "m m measures"],
+    real: Float[Tensor, "subset m measures"],
     sizes: list[int],
 ) -> Float[Tensor, "quantities measures 3"]:
     """Each quantity, with the 95 percent interval of drawing sets and networks again.
@@ -165,12 +180,12 @@ def _intervals(
     """
     sets, nets, m, measures = alike_to.shape
     ones = torch.ones(sets * nets), torch.ones(m)
-    rows, pairs = alike_to.reshape(sets * nets, m, measures).cpu(), pairs.cpu()
+    rows, real = alike_to.reshape(sets * nets, m, measures).cpu(), real.cpu()
     draws = generator(0, "intervals")
-    again = [_quantities(rows, pairs, sizes, *_weights(sets, nets, sizes, draws))
+    again = [_quantities(rows, real, sizes, *_weights(sets, nets, sizes, draws))
              for _ in range(DRAWS)]  # fmt: skip
     limits = torch.stack(again).nanquantile(torch.tensor([0.025, 0.975]), 0)
-    mean = _quantities(rows, pairs, sizes, *ones)
+    mean = _quantities(rows, real, sizes, *ones)
     return torch.stack([mean, *limits], 2)
 
 
@@ -186,7 +201,7 @@ def _weights(
 
 def _quantities(
     rows: Float[Tensor, "runs m measures"],
-    pairs: Float[Tensor, "m m measures"],
+    real: Float[Tensor, "subset m measures"],
     sizes: list[int],
     runs: Float[Tensor, " runs"],
     members: Float[Tensor, " m"],
@@ -194,8 +209,7 @@ def _quantities(
     """`QUANTITIES`: gaps of sources and of real subsets, networks counted by their weights."""
     counts = members.split(sizes)
     to = [known_mean(r, c, 1) for r, c in zip(rows.split(sizes, 1), counts, strict=True)]
-    subset = pairs[sizes[0] : sizes[0] + sizes[1]].split(sizes, 1)
-    early, own = (known_mean(subset[i], counts[i], 1) for i in (0, 1))
+    early, own = (known_mean(real.split(sizes, 1)[i], counts[i], 1) for i in (0, 1))
     gaps = [known_mean(to[0] - other, runs, 0) for other in to[1:]]
     reference = known_mean(early - own, counts[1], 0)
     return torch.stack([*gaps, reference, gaps[0] - reference])
