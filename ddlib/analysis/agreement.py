@@ -57,12 +57,14 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(
-        sources=("random", "bptt"), images=600, nets=2, early_nets=4, early_steps=120, early_batch=64, every=4,
+        sources=("random", "bptt"),
+        images=600, nets=2, early_nets=4, early_steps=120, early_batch=64, every=4,
         subsets=(9, 9, 10, 11, 12, 13, 20, 22, 24, 28, 32), subset_epochs=40, subset_batch=100,
         stops=(5, 8, 12, 16, 20), full_batch=(9,),
     ),
     "laptop": Settings(
-        sources=("random", "dm", "bptt"), images=2000, nets=3, early_nets=5, early_steps=96, every=4,
+        sources=("random", "dm", "bptt"),
+        images=2000, nets=3, early_nets=5, early_steps=96, every=4,
         subsets=(13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 14, 14, 42, 43, 44, 46), subset_epochs=40,
         subset_batch=100, stops=(3, 5, 7, 9, 12), full_batch=(36,),
     ),
