@@ -146,7 +146,9 @@ def _cloud(axis: Axes, row: int, values: Tensor, look: Look) -> None:
     if not len(values):  # no network was near enough
         return
     axis.plot(values, [row] * len(values), ".", color=look.color, alpha=0.15, markersize=5)
-    axis.plot(values.mean(), row, look.marker, color=look.color, markersize=9, mec="white")
+    axis.plot(
+        values.mean(), row, look.marker, color=look.color, markersize=10, mec="white", mew=0.5
+    )
 
 
 def _rows(axis: Axes, tag: str, above: list[str] | None = None) -> None:
