@@ -1,0 +1,234 @@
+"""Do models trained on distilled data predict like models stopped early on all real data?
+
+Three kinds of networks are compared by their predictions on the same test images: trained on a
+set of few images; stopped early in the first epochs on all real images; trained to the end on a
+subset of the real images. Pools of the last two are matched to each network by accuracy.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.data import ImageData, sample_per_class
+from ddlib.distilled import DistilledSet
+from ddlib.ensemble import Parameters, initialize_many, trainable
+from ddlib.matching import (
+    OFFSETS,
+    POOLS,
+    QUANTITIES,
+    RELATIONS,
+    RELEASED,
+    Pools,
+    one_source,
+)
+from ddlib.networks import build
+from ddlib.predictions import MEASURES, predictions
+from ddlib.seeds import generator
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.training import Recipe, cross_entropy, train, train_epochs
+
+SOURCES = ("random", "dm", "dc", "mtt", "bptt")  # DC stands for gradient matching
+EARLY, SUBSET, FULL_BATCH = 1000, 2000, 3000  # seeds: no two networks begin alike
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How many networks of each kind, and how long they train."""
+
+    sources: tuple[str, ...] = SOURCES
+    images: int  # test images that predictions are compared on
+    nets: int  # networks for each set of few images
+    early_nets: int
+    early_steps: int  # mini-batches of all real images
+    early_batch: int = 256
+    every: int  # an early-stopped network is asked after every so many steps
+    subsets: tuple[int, ...]  # images per class, one network for each
+    subset_epochs: int
+    subset_batch: int
+    stops: tuple[int, ...]  # epochs after which a subset network is asked too
+    full_batch: tuple[int, ...]  # images per class, one network for each
+    within: float = 1.0  # accuracies are equal if no further apart, in percentage points
+
+
+SETTINGS = {
+    "fast": Settings(
+        sources=("random", "bptt"),
+        images=600, nets=2, early_nets=4, early_steps=120, early_batch=64, every=4,
+        subsets=(9, 9, 10, 11, 12, 13, 20, 22, 24, 28, 32), subset_epochs=40, subset_batch=100,
+        stops=(5, 8, 12, 16, 20), full_batch=(9,),
+    ),
+    "laptop": Settings(
+        sources=("random", "dm", "bptt"),
+        images=2000, nets=3, early_nets=5, early_steps=96, every=4,
+        subsets=(13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 14, 14, 42, 43, 44, 46), subset_epochs=40,
+        subset_batch=100, stops=(3, 5, 7, 9, 12), full_batch=(36,),
+    ),
+    "full": Settings(
+        images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
+        subsets=tuple(25 + 225 * i // 519 for i in range(520)), subset_epochs=100,
+        subset_batch=256, stops=(5, 10, 15, 20, 30, 40),
+        full_batch=(50, 100, 200) * 5,
+    ),
+}  # fmt: skip
+
+
+def few_images(real: ImageData, one: DistilledSet, settings: Settings, number: int) -> Tensors:
+    """Predictions (net, image) of networks trained on set `number` with the protocol `study`.
+
+    Seeds differ between the sets of a method, so that only the set is shared.
+    """
+    net = build("convnet", real.shape, len(real.classes))
+    test = real.test_images[: settings.images]
+    seeds = range(settings.nets * number, settings.nets * (number + 1))
+    trained = train(net, one.images, one.labels, PROTOCOLS["study"], seeds)
+    return {"predicted": predictions(net, trained, test)}
+
+
+def walk(
+    net: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    recipe: Recipe,
+    seed: int,
+) -> Iterator[Parameters]:
+    """The network of `seed` after every step; at the end of an epoch as `train_epochs` has it."""
+    parameters = initialize_many(net, [seed], images.device)
+    call, variables = trainable(net, parameters)
+    optimizer = torch.optim.SGD(variables, recipe.lr, recipe.momentum)
+    for epoch in range(recipe.epochs):
+        draws = generator(seed, "epoch", epoch, device=images.device)
+        order = torch.randperm(len(images), generator=draws, device=images.device)
+        for rows in order.split(recipe.batch):
+            optimizer.zero_grad()
+            cross_entropy(call(images[rows]), labels[rows]).sum().backward()
+            optimizer.step()
+            yield parameters
+
+
+def stopped_early(real: ImageData, settings: Settings, number: int) -> Tensors:
+    """Predictions (stop, image) of a network on its way through all real images."""
+    net = build("convnet", real.shape, len(real.classes))
+    test, steps = real.test_images[: settings.images], settings.early_steps
+    batches = -(-len(real.train_labels) // settings.early_batch)
+    recipe = Recipe(epochs=-(-steps // batches), batch=settings.early_batch)
+    path = walk(net, real.train_images, real.train_labels, recipe, EARLY + number)
+    found = []
+    for step, parameters in zip(range(1, steps + 1), path, strict=False):
+        if step % settings.every == 0:
+            found.append(predictions(net, parameters, test)[0])
+    return {"predicted": torch.stack(found)}
+
+
+def on_subset(real: ImageData, settings: Settings, number: int, full_batch: bool) -> Tensors:
+    """Predictions (stop, image) of a network trained on a few real images of each class.
+
+    The last stop is the end of training. With `full_batch` it trains like networks on distilled
+    sets, and its end is the only stop.
+    """
+    sizes = settings.full_batch if full_batch else settings.subsets
+    seed = number + (FULL_BATCH if full_batch else SUBSET)
+    minis = Recipe(epochs=settings.subset_epochs, batch=settings.subset_batch)
+    recipe = PROTOCOLS["study"] if full_batch else minis
+    stops = {recipe.epochs} if full_batch else {*settings.stops, recipe.epochs}
+    net = build("convnet", real.shape, len(real.classes))
+    draws = generator(seed, "subset", device=real.device)
+    rows = sample_per_class(real, sizes[number], draws).flatten()
+    path = train_epochs(net, real.train_images[rows], real.train_labels[rows], recipe, [seed])
+    test = real.test_images[: settings.images]
+    found = [predictions(net, p, test)[0] for epoch, p in enumerate(path) if epoch in stops]
+    return {"predicted": torch.stack(found)}
+
+
+def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
+    """Train all networks, or take those that were kept, and compare their predictions."""
+    numbers = {
+        "early": (settings.early_nets, stopped_early),
+        "subset": (len(settings.subsets), partial(on_subset, full_batch=False)),
+        "full-batch": (len(settings.full_batch), partial(on_subset, full_batch=True)),
+    }
+    pools = {
+        name: torch.stack(
+            [keep(f"{name}-{i}", partial(make, real, settings, i))["predicted"] for i in range(n)]
+        )
+        for name, (n, make) in numbers.items()
+    }
+    runs = {}
+    for tag in (t for t in settings.sources if t in sets):
+        parts = [
+            keep(f"{tag}-{i}", partial(few_images, real, one, settings, i))["predicted"]
+            for i, one in enumerate(sets[tag])
+        ]
+        runs[tag] = torch.stack(parts)
+    return compared(real, runs, pools, settings)
+
+
+def compared(real: ImageData, runs: dict[str, Tensor], pools: Pools, settings: Settings) -> Study:
+    """The study: how alike each network is to those of equal accuracy in each pool."""
+    labels = real.test_labels[: settings.images]
+    members = {"early": len(pools["early"]), "subset": len(pools["subset"])}
+    members |= {"stopped": len(pools["subset"]), "full-batch": len(pools["full-batch"])}
+    shape = next(iter(runs.values())).shape
+    axes = {
+        "source": tuple(runs),
+        "set": tuple(range(shape[0])),
+        "net": tuple(range(shape[1])),
+        "member": tuple(f"{pool} {i}" for pool, n in members.items() for i in range(n)),
+        "pair": tuple(f"{a}, {b}" for i, a in enumerate(POOLS) for b in POOLS[i:]),
+        "subset": tuple(range(members["subset"])),
+        "relation": RELATIONS, "measure": MEASURES, "quantity": QUANTITIES, "offset": OFFSETS,
+        "value": ("mean", "low", "high"), "released": RELEASED,
+    }  # fmt: skip
+    one = ("source", "set", "net")
+    dims = {
+        "accuracy": one, "alike": (*one, "member", "measure"), "matched": (*one, "member"),
+        "kin": (*one, "relation", "measure"), "level": ("source", "pair", "measure"),
+        "reference": ("source", "subset", "measure"),
+        "interval": ("source", "quantity", "measure", "value"),
+        "missed": (*one, "offset"), "missed_accuracy": (*one, "offset"),
+        "released": (*one, "released"), "released_accuracy": (*one, "released"),
+    }  # fmt: skip
+    found = [one_source(tag, runs, pools, labels, settings.within) for tag in runs]
+    arrays = {name: torch.stack([f[name] for f in found]).cpu() for name in dims}
+    return Study("agreement", real.name, asdict(settings), axes, dims, arrays)
+
+
+def findings(study: Study) -> dict[str, tuple[float, ...]]:
+    """How much more alike networks are to early-stopped ones than to others, for each source.
+
+    One value for each network trained on a set of the source, or, as the reference, for each
+    network trained on a subset of the same accuracy. The pools are the same for all networks.
+    """
+    found = {}
+    for tag in study.axes["source"]:
+        gap = gaps(study, tag, "subset").flatten(0, 1)
+        stopped = gaps(study, tag, "stopped").flatten(0, 1)
+        reference = study.pick("reference", source=tag)
+        columns = {
+            "gap": gap[:, 0],
+            "gap kappa": gap[:, 1],
+            "gap stopped": stopped[:, 0],
+            "reference": reference[:, 0],
+            "beyond": gap[:, 0] - reference[:, 0].nanmean(),
+            "beyond kappa": gap[:, 1] - reference[:, 1].nanmean(),
+        }
+        found |= {
+            f"{tag} {name}": tuple(values[values.isfinite()].tolist())
+            for name, values in columns.items()
+        }
+    return found
+
+
+def to_pool(study: Study, tag: str, pool: str) -> Float[Tensor, "sets nets members measures"]:
+    """How alike each network of a source is to each member of a pool; NaN if not matched."""
+    columns = [i for i, m in enumerate(study.axes["member"]) if m.rsplit(" ", 1)[0] == pool]
+    return study.pick("alike", source=tag)[:, :, columns]
+
+
+def gaps(study: Study, tag: str, pool: str) -> Float[Tensor, "sets nets measures"]:
+    """Likeness to early-stopped networks less likeness to those of `pool`, for each network."""
+    return to_pool(study, tag, "early").nanmean(2) - to_pool(study, tag, pool).nanmean(2)

@@ -1,0 +1,77 @@
+"""What networks predict, and how alike the predictions of two networks are."""
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor, nn
+
+from ddlib.ensemble import Parameters, cached_images, forward
+
+MEASURES = ("agreement", "kappa", "consistency", "both wrong")
+
+
+@torch.no_grad()
+def predictions(
+    net: nn.Module, parameters: Parameters, images: Float[Tensor, "t c h w"]
+) -> UInt8[Tensor, "m t"]:
+    """The class that each network predicts for each image."""
+    size = cached_images(net, tuple(images.shape[1:]), images.device) or len(images)
+    rows = []
+    for one in range(len(next(iter(parameters.values())))):
+        own = {name: p[one : one + 1] for name, p in parameters.items()}
+        rows.append(torch.cat([forward(net, own, x)[0].argmax(1) for x in images.split(size)]))
+    return torch.stack(rows).byte()
+
+
+def correct(predicted: UInt8[Tensor, "*m t"], labels: Int[Tensor, " t"]) -> Float[Tensor, "*m"]:
+    """Share of the images that each network classifies as labeled, in percent."""
+    return 100 * (predicted == labels).float().mean(-1)
+
+
+def alike(
+    a: UInt8[Tensor, "m t"], b: UInt8[Tensor, "n t"], labels: Int[Tensor, " t"]
+) -> Float[Tensor, "m n measures"]:
+    """How alike the predictions of each pair of networks are, by each of `MEASURES`.
+
+    agreement: the share of images with the same prediction, p;
+    kappa: (p - e) / (1 - e), where e is the agreement of two networks that predict each class as
+    often as these, but know nothing of each other;
+    consistency: the share of images that both get right or both get wrong, less what it would be
+    if the errors of one told nothing about those of the other;
+    both wrong: among the images that both get wrong, the share with the same wrong class.
+    """
+    classes = int(max(a.max(), b.max(), labels.max())) + 1
+    often = [torch.stack([(p == k).float().mean(1) for k in range(classes)], 1) for p in (a, b)]
+    chance = often[0] @ often[1].T
+    right_a, right_b = a == labels, b == labels
+    sure_a, sure_b = right_a.float().mean(1)[:, None], right_b.float().mean(1)
+    independent = sure_a * sure_b + (1 - sure_a) * (1 - sure_b)
+    same = torch.stack([(row == b).float().mean(1) for row in a])
+    together = torch.stack([(row == right_b).float().mean(1) for row in right_a])
+    wrong = [_same_error(*pair, b, right_b) for pair in zip(a, right_a, strict=True)]
+    kappa = (same - chance) / (1 - chance)
+    return torch.stack([same, kappa, together - independent, torch.stack(wrong)], 2)
+
+
+def _same_error(
+    row: UInt8[Tensor, " t"],
+    right: Bool[Tensor, " t"],
+    b: UInt8[Tensor, "n t"],
+    right_b: Bool[Tensor, "n t"],
+) -> Float[Tensor, " n"]:
+    """NaN where two networks have no image that both get wrong."""
+    wrong = ~right & ~right_b
+    return ((row == b) & wrong).sum(1) / wrong.sum(1)
+
+
+def known_mean(
+    values: Float[Tensor, "*s"], weights: Float[Tensor, " n"], dim: int
+) -> Float[Tensor, "*rest"]:
+    """The weighted mean along one axis of what is not NaN; NaN where nothing is left."""
+    shape = [-1 if axis == dim else 1 for axis in range(values.ndim)]
+    counted = weights.view(shape) * values.isfinite()
+    return (values.nan_to_num() * counted).sum(dim) / counted.sum(dim)
+
+
+def drawn_again(n: int, draws: torch.Generator) -> Float[Tensor, " n"]:
+    """How often each of `n` things turns up in `n` draws with replacement."""
+    return torch.bincount(torch.randint(n, (n,), generator=draws), minlength=n).float()

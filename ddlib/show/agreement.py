@@ -1,0 +1,159 @@
+"""Figures of predictions: who predicts like whom, at equal accuracy."""
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ddlib.analysis.agreement import to_pool
+from ddlib.matching import POOLS, QUANTITIES
+from ddlib.predictions import MEASURES
+from ddlib.show.looks import LOOKS, Look, closed, finish
+from ddlib.studies import Study
+
+POOL_LOOKS = {
+    "early": Look("all images, stopped early", "#000000", "*"),
+    "subset": Look("subset, to the end", "#7F7F7F", "o"),
+    "stopped": Look("larger subset, stopped early", "#7F7F7F", "^"),
+    "full-batch": Look("subset, full batches", "#7F7F7F", "s"),
+}
+QUANTITY_LOOKS = {
+    "gap": Look("networks of the source: early less subset", "#000000", "o"),
+    "gap to stopped": Look("the same, subsets stopped early", "#000000", "^"),
+    "gap to full-batch": Look("the same, subsets in full batches", "#000000", "s"),
+    "reference": Look("reference: networks on real subsets", "#7F7F7F", "o"),
+    "beyond reference": Look("gap less reference", "#D55E00", "D"),
+}
+
+
+def agreements(study: Study, measure: str = "agreement") -> Figure:
+    """Each pair of networks as a pale point, the mean of each pool beside it, by source."""
+    figure, axes = _panels(study, 0.35 * len(POOLS) + 0.5)
+    for axis, tag in zip(axes, study.axes["source"], strict=True):
+        for row, pool in enumerate(POOLS):
+            values = to_pool(study, tag, pool)[..., MEASURES.index(measure)].flatten()
+            _cloud(axis, row, values[values.isfinite()], POOL_LOOKS[pool])
+        _rows(axis, tag)
+    axes[-1].set_xlabel(f"{measure} with networks of each pool: pale points are pairs", fontsize=8)
+    return finish(figure, axes, study.profile)
+
+
+def matched_accuracies(study: Study) -> Figure:
+    """Accuracy of the networks that are compared, and the number of pairs, by source."""
+    figure, axes = _panels(study, 0.35 * len(POOLS) + 0.7)
+    for axis, tag in zip(axes, study.axes["source"], strict=True):
+        own = study.pick("accuracy", source=tag).flatten()
+        look = LOOKS[tag]
+        axis.plot(own, [-1] * len(own), look.marker, color=look.color, alpha=0.6)
+        matched = study.pick("matched", source=tag).flatten(0, 1)
+        for row, pool in enumerate(POOLS):
+            columns = [m.rsplit(" ", 1)[0] == pool for m in study.axes["member"]]
+            values = matched[:, torch.tensor(columns)].flatten()
+            values = values[values.isfinite()]
+            _cloud(axis, row, values, POOL_LOOKS[pool])
+            note = f"{len(values)} pairs" if len(values) else "no network is near"
+            axis.annotate(
+                note, (1.01, row), xycoords=("axes fraction", "data"), fontsize=7, va="center"
+            )
+        _rows(axis, tag, ["the networks themselves"])
+    axes[-1].set_xlabel("test accuracy in percent, on the images that are compared", fontsize=8)
+    return finish(figure, axes, study.profile)
+
+
+def agreement_gaps(study: Study, measure: str = "agreement") -> Figure:
+    """Gaps and their reference by source, with 95 percent intervals over networks and sets."""
+    sources = study.axes["source"]
+    figure, axis = plt.subplots(figsize=(7, 0.95 * len(sources) + 1.3), layout="constrained")
+    for row, tag in enumerate(sources):
+        for i, quantity in enumerate(QUANTITIES):
+            mean, low, high = study.pick(
+                "interval", source=tag, quantity=quantity, measure=measure
+            ).tolist()
+            look, y = QUANTITY_LOOKS[quantity], row + 0.16 * (i - 2)
+            axis.plot([low, high], [y, y], color=look.color, linewidth=1.5, alpha=0.6)
+            axis.plot(
+                mean, y, look.marker, color=look.color, markersize=5,
+                label=look.label if row == 0 else None,
+            )  # fmt: skip
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_yticks(range(len(sources)), [LOOKS[tag].label for tag in sources], fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlabel(f"difference of mean {measure}; bars: 95 percent intervals", fontsize=8)
+    axis.legend(fontsize=7, frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2)
+    return finish(figure, [axis], study.profile)
+
+
+def likeness_levels(study: Study, tag: str, measure: str = "agreement") -> Figure:
+    """Mean likeness of every kind of network to every other, at the accuracy of one source."""
+    kin = study.pick("kin", source=tag, measure=measure).flatten(0, 1).nanmean(0)
+    table = torch.full((len(POOLS) + 1,) * 2, torch.nan)
+    table[0, 0] = kin[1]  # networks on the other set of the source
+    for i, a in enumerate(POOLS, 1):
+        table[0, i] = table[i, 0] = to_pool(study, tag, a)[..., MEASURES.index(measure)].nanmean()
+        for j, b in enumerate(POOLS[i - 1 :], i):
+            table[i, j] = table[j, i] = study.pick(
+                "level", source=tag, pair=f"{a}, {b}", measure=measure
+            )
+    names = [LOOKS[tag].label, *(POOL_LOOKS[p].label for p in POOLS)]
+    names = [name.replace(", ", ",\n").replace(" (", "\n(") for name in names]
+    figure, axis = plt.subplots(figsize=(7.4, 4.8), layout="constrained")
+    drawn = axis.imshow(table.numpy(), cmap="cividis")
+    middle = (table[table.isfinite()].max() + table[table.isfinite()].min()) / 2
+    for (i, j), value in zip(
+        torch.cartesian_prod(torch.arange(5), torch.arange(5)), table.flatten(), strict=True
+    ):
+        text = "–" if value.isnan() else f"{value:.3f}"
+        axis.text(j, i, text, ha="center", va="center", fontsize=9,
+                  color="white" if value < middle else "black")  # fmt: skip
+    axis.set_xticks(range(5), names, fontsize=7)
+    axis.set_yticks(range(5), names, fontsize=7)
+    figure.colorbar(drawn, label=f"mean {measure}")
+    finish(figure, [], study.profile)
+    return closed(figure)
+
+
+def missed_stops(study: Study) -> Figure:
+    """Agreement with early-stopped networks that are less or more accurate than the network."""
+    figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    for tag in study.axes["source"]:
+        values = study.pick("missed", source=tag).flatten(0, 1).nanmean(0)
+        off = (
+            study.pick("missed_accuracy", source=tag)
+            - study.pick("accuracy", source=tag)[..., None]
+        )
+        look = LOOKS[tag]
+        axis.plot(
+            off.flatten(0, 1).nanmean(0), values, marker=look.marker, color=look.color,
+            label=look.label, markersize=5,
+        )  # fmt: skip
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_xlabel("accuracy of the early-stopped networks less that of the network, in points")
+    axis.set_ylabel("agreement")
+    axis.legend(fontsize=7, frameon=False)
+    return finish(figure, [axis], study.profile)
+
+
+def _panels(study: Study, height: float) -> tuple[Figure, list[Axes]]:
+    n = len(study.axes["source"])
+    figure, axes = plt.subplots(
+        n, 1, figsize=(7, height * n + 0.4), sharex=True, squeeze=False, layout="constrained"
+    )
+    return figure, list(axes[:, 0])
+
+
+def _cloud(axis: Axes, row: int, values: Tensor, look: Look) -> None:
+    if not len(values):  # no network was near enough
+        return
+    axis.plot(values, [row] * len(values), ".", color=look.color, alpha=0.15, markersize=5)
+    axis.plot(
+        values.mean(), row, look.marker, color=look.color, markersize=10, mec="white", mew=0.5
+    )
+
+
+def _rows(axis: Axes, tag: str, above: list[str] | None = None) -> None:
+    above = above or []
+    labels = above + [POOL_LOOKS[p].label for p in POOLS]
+    axis.set_yticks([i - len(above) for i in range(len(labels))], labels, fontsize=7)
+    axis.set_ylim(len(POOLS) - 0.5, -0.6 - len(above))
+    axis.set_title(LOOKS[tag].label, fontsize=9, loc="left", color=LOOKS[tag].color)

@@ -1,0 +1,234 @@
+"""Agreement: measures against other implementations, matching by accuracy, and the study."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import toy_data
+from sklearn.metrics import cohen_kappa_score
+
+from ddlib import show
+from ddlib.analysis import agreement
+from ddlib.analysis.agreement import Settings, few_images, findings, gaps, run, to_pool, walk
+from ddlib.distilled import DistilledSet
+from ddlib.matching import EXCHANGED, OFFSETS, matched, nearest_stop, one_source
+from ddlib.networks import build
+from ddlib.predictions import MEASURES, alike, correct, drawn_again, known_mean, predictions
+from ddlib.seeds import generator
+from ddlib.studies import Keeper
+from ddlib.training import Recipe, accuracy, train, train_epochs
+
+TINY = Settings(
+    images=30, nets=2, early_nets=2, early_steps=4, early_batch=8, every=1, subsets=(2, 3),
+    subset_epochs=3, subset_batch=4, stops=(1, 2), full_batch=(2,), within=40.0,
+)  # fmt: skip
+
+
+def toy_sets(real, tags=("random", "dm")):
+    rows = [real.class_rows[0][:, 2 * i : 2 * i + 2].flatten() for i in range(2 * len(tags))]
+    made = [
+        DistilledSet(
+            real.train_images[r], real.train_labels[r], 2, real.classes, real.mean, real.std
+        )
+        for r in rows
+    ]
+    return {tag: made[2 * i : 2 * i + 2] for i, tag in enumerate(tags)}
+
+
+@pytest.fixture(scope="module")
+def toys():
+    real = toy_data((9, 8, 9))
+    return real, toy_sets(real)
+
+
+@pytest.fixture(scope="module")
+def study(toys):
+    short = pytest.MonkeyPatch()
+    short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=5))
+    yield run(*toys, TINY)
+    short.undo()
+
+
+def some(n: int, t: int = 200, classes: int = 4, seed: int = 0) -> torch.Tensor:
+    draws = generator(seed, "predictions")
+    return torch.randint(classes, (n, t), generator=draws).byte()
+
+
+def test_kappa_is_that_of_scikit_learn() -> None:
+    a, b, labels = some(3), some(2, seed=1), some(1, seed=2)[0].long()
+    b[:, :90] = a[0, :90]
+    found = alike(a, b, labels)[:, :, MEASURES.index("kappa")]
+    for i in range(3):
+        for j in range(2):
+            want = cohen_kappa_score(a[i].numpy(), b[j].numpy())
+            assert float(found[i, j]) == pytest.approx(want, abs=1e-5)
+
+
+def test_measures_equal_a_count_by_hand() -> None:
+    labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
+    a = torch.tensor([[0, 0, 1, 2, 3, 3, 0, 3]]).byte()  # right: 0, 1, 2, 7
+    b = torch.tensor([[0, 1, 1, 2, 3, 0, 3, 3]]).byte()  # right: 0, 2, 6, 7
+    same, _, consistency, wrong = alike(a, b, labels)[0, 0].tolist()
+    assert same == pytest.approx(5 / 8)
+    assert consistency == pytest.approx(6 / 8 - 0.5)
+    assert wrong == pytest.approx(2 / 3)  # both wrong on 3, 4, 5; the same class on 3 and 4
+
+
+def test_independent_networks_have_no_kappa_and_no_consistency() -> None:
+    a, b, labels = some(1, 60_000), some(1, 60_000, seed=1), some(1, 60_000, seed=2)[0].long()
+    same, kappa, consistency, _ = alike(a, b, labels)[0, 0].tolist()
+    assert same == pytest.approx(1 / 4, abs=0.01)
+    assert kappa == pytest.approx(0, abs=0.01)
+    assert consistency == pytest.approx(0, abs=0.01)
+
+
+def test_networks_that_share_no_error_have_no_share_of_errors() -> None:
+    labels = torch.tensor([0, 1])
+    assert alike(torch.tensor([[0, 0]]).byte(), torch.tensor([[1, 1]]).byte(), labels)[
+        0, 0, 3
+    ].isnan()
+
+
+def test_predictions_count_to_the_accuracy_of_training() -> None:
+    real = toy_data()
+    net = build("convnet", real.shape, 3)
+    trained = train(net, real.train_images, real.train_labels, Recipe(epochs=3), [0, 1])
+    found = correct(predictions(net, trained, real.test_images), real.test_labels)
+    assert torch.allclose(found, accuracy(net, trained, real.test_images, real.test_labels))
+
+
+def test_a_walk_meets_train_epochs_at_the_end_of_each_epoch() -> None:
+    real = toy_data()
+    net, recipe = build("convnet", real.shape, 3), Recipe(epochs=2, batch=8)
+    epochs = train_epochs(net, real.train_images, real.train_labels, recipe, [5])
+    ends = [{k: p.clone() for k, p in at.items()} for at in epochs][1:]
+    path = walk(net, real.train_images, real.train_labels, recipe, 5)
+    steps = [{k: p.clone() for k, p in at.items()} for at in path]
+    assert len(steps) == 6  # 20 images: three batches in each epoch
+    for end, step in zip(ends, (steps[2], steps[5]), strict=True):
+        assert all(torch.equal(end[k], step[k]) for k in end)
+
+
+def test_the_nearest_stop_is_taken_and_must_be_near() -> None:
+    labels = torch.zeros(10, dtype=torch.int64)
+    right = lambda n: [0] * n + [1] * (10 - n)  # noqa: E731
+    pool = torch.tensor([[right(1), right(4), right(7)], [right(0), right(1), right(2)]]).byte()
+    predicted, near = nearest_stop(pool, labels, 42.0, 5.0)
+    assert correct(predicted, labels).tolist() == pytest.approx([40, 20])
+    assert near.tolist() == [True, False]
+
+
+def test_stopped_networks_end_above_the_target() -> None:
+    labels = torch.zeros(10, dtype=torch.int64)
+    right = lambda n: [0] * n + [1] * (10 - n)  # noqa: E731
+    subset = torch.tensor([[right(4), right(4)], [right(4), right(8)]]).byte()
+    pools = {"early": subset, "subset": subset, "full-batch": subset[:, -1:]}
+    found = matched(pools, labels, 40.0, 5.0)
+    assert found["subset"][1].tolist() == [True, False]
+    assert found["stopped"][1].tolist() == [False, True]
+
+
+def test_the_mean_counts_networks_as_often_as_drawn() -> None:
+    values = torch.tensor([[1.0, 3.0], [5.0, float("nan")]])[:, :, None]
+    assert known_mean(values, torch.tensor([3.0, 1.0]), 1).flatten().tolist() == [1.5, 5]
+    assert known_mean(values, torch.tensor([1.0, 1.0]), 0).flatten().tolist() == [3, 3]
+    assert known_mean(values, torch.tensor([0.0, 1.0]), 0)[1].isnan()
+    counts = drawn_again(50, generator(0))
+    assert counts.sum() == 50
+    assert (counts == 0).any()
+
+
+def test_a_gap_that_was_planted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks copy early ones on most images: the gap and its interval lie above zero."""
+    monkeypatch.setattr("ddlib.matching.DRAWS", 50)
+    labels = torch.zeros(2000, dtype=torch.int64)
+    early = some(1, 2000).expand(6, 1, -1).clone()
+    mask = torch.rand(6, 1, 2000, generator=generator(1)) < 0.2
+    early = torch.where(mask, some(6, 2000, seed=3)[:, None], early)
+    subset = some(8, 2000, seed=4)[:, None].expand(-1, 2, -1)
+    pools = {"early": early, "subset": subset, "full-batch": some(2, 2000, seed=5)[:, None]}
+    runs = {"dm": early[:4, 0].unflatten(0, (2, 2)), "dc": early[2:, 0].unflatten(0, (2, 2))}
+    found = one_source("dm", runs, pools, labels, 5.0)
+    mean, low, high = found["interval"][0, 0].tolist()
+    assert 0.3 < low <= mean <= high < 0.8
+    assert found["interval"][3, 0, 0].abs() < 0.05  # subsets are no more like early ones
+    assert found["released"].isfinite().all()
+    assert found["kin"][:, :, 1:].isfinite().all()
+
+
+def test_without_a_match_there_is_no_number_and_no_crash(toys) -> None:
+    strict = replace(TINY, within=0.0, nets=1)
+    with pytest.MonkeyPatch.context() as short:
+        short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=1))
+        made = run(*toys, strict)
+    assert made.pick("missed").shape[-1] == len(OFFSETS)
+    assert all(np.isfinite(values).all() for values in findings(made).values())
+
+
+def test_the_study_holds_every_comparison(study) -> None:
+    assert study.pick("accuracy").shape == (2, 2, 2)
+    assert study.axes["member"] == (
+        "early 0", "early 1", "subset 0", "subset 1", "stopped 0", "stopped 1", "full-batch 0",
+    )  # fmt: skip
+    early = to_pool(study, "dm", "early")
+    assert early.shape == (2, 2, 2, len(MEASURES))
+    off = (study.pick("matched") - study.pick("accuracy")[..., None]).abs()
+    assert off[off.isfinite()].max() <= TINY.within
+    found = findings(study)
+    assert len(found["dm gap"]) == 4
+    assert found["dm gap"] == pytest.approx(gaps(study, "dm", "subset")[..., 0].flatten().tolist())
+    shown = study.pick("interval", source="dm", quantity="gap", measure="agreement")[0]
+    assert float(shown) == pytest.approx(np.mean(found["dm gap"]), abs=1e-6)
+    assert set(EXCHANGED) == {"dm", "dc"}
+
+
+def test_a_run_that_was_interrupted_ends_like_one_that_was_not(toys, study, tmp_path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(key, make):
+        if key == "subset-1":
+            raise Killed
+        return Keeper(tmp_path, {})(key, make)
+
+    with pytest.raises(Killed):
+        run(*toys, TINY, killed)
+    again = run(*toys, TINY, Keeper(tmp_path, {}))
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 9
+    for name, array in study.arrays.items():
+        assert torch.equal(array.nan_to_num(-1), again.arrays[name].nan_to_num(-1)), name
+
+
+def test_networks_of_a_set_have_their_own_seeds(toys, study) -> None:
+    real, sets = toys
+    one = few_images(real, sets["dm"][0], TINY, 0)["predicted"]
+    other = few_images(real, sets["dm"][0], TINY, 1)["predicted"]
+    assert len(torch.cat([one, other]).unique(dim=0)) == 4
+
+
+def test_figures_show_every_source_and_say_what_is_missing(study) -> None:
+    shown = show.matched_accuracies(study)
+    assert [axis.get_title(loc="left") for axis in shown.axes] == [
+        "random",
+        "distribution matching",
+    ]
+    notes = [text.get_text() for text in shown.axes[0].texts]
+    pairs = study.pick("matched", source="random")[..., :2].isfinite().sum()
+    assert notes[0] == (f"{pairs} pairs" if pairs else "no network is near")
+    alone = replace(study, arrays=study.arrays | {"matched": study.pick("matched") * torch.nan})
+    assert "no network is near" in [
+        t.get_text() for t in show.matched_accuracies(alone).axes[0].texts
+    ]
+    gaps_shown = show.agreement_gaps(study, "kappa").axes[0]
+    assert "mean kappa" in gaps_shown.get_xlabel()
+    assert [t.get_text() for t in gaps_shown.get_yticklabels()] == [
+        "random",
+        "distribution matching",
+    ]
+    assert show.agreements(study).axes[-1].get_xlabel().startswith("agreement with networks")
+    assert len(show.missed_stops(study).axes[0].lines) == 3  # two sources and the line at zero
+    table = [text.get_text() for text in show.likeness_levels(study, "dm").axes[0].texts]
+    assert len(table) == 25
+    level = float(study.pick("level", source="dm", pair="early, early", measure="agreement"))
+    assert table[6] == f"{level:.3f}"
