@@ -10,14 +10,21 @@ from sklearn.metrics import cohen_kappa_score
 
 from ddlib import show
 from ddlib.analysis import agreement
-from ddlib.analysis.agreement import Settings, few_images, findings, gaps, run, to_pool, walk
+from ddlib.analysis.agreement import Settings, few_images, findings, gaps, run, to_pool
 from ddlib.distilled import DistilledSet
-from ddlib.matching import EXCHANGED, OFFSETS, matched, nearest_stop, one_source
+from ddlib.instruments.matching import EXCHANGED, OFFSETS, matched, nearest_stop, one_source
+from ddlib.instruments.predictions import (
+    MEASURES,
+    alike,
+    correct,
+    drawn_again,
+    known_mean,
+    predictions,
+)
 from ddlib.networks import build
-from ddlib.predictions import MEASURES, alike, correct, drawn_again, known_mean, predictions
 from ddlib.seeds import generator
 from ddlib.studies import Keeper
-from ddlib.training import Recipe, accuracy, train, train_epochs
+from ddlib.training import Recipe, accuracy, train
 
 TINY = Settings(
     images=30, nets=2, early_nets=2, early_steps=4, early_batch=8, every=1, subsets=(2, 3),
@@ -98,18 +105,6 @@ def test_predictions_count_to_the_accuracy_of_training() -> None:
     assert torch.allclose(found, accuracy(net, trained, real.test_images, real.test_labels))
 
 
-def test_a_walk_meets_train_epochs_at_the_end_of_each_epoch() -> None:
-    real = toy_data()
-    net, recipe = build("convnet", real.shape, 3), Recipe(epochs=2, batch=8)
-    epochs = train_epochs(net, real.train_images, real.train_labels, recipe, [5])
-    ends = [{k: p.clone() for k, p in at.items()} for at in epochs][1:]
-    path = walk(net, real.train_images, real.train_labels, recipe, 5)
-    steps = [{k: p.clone() for k, p in at.items()} for at in path]
-    assert len(steps) == 6  # 20 images: three batches in each epoch
-    for end, step in zip(ends, (steps[2], steps[5]), strict=True):
-        assert all(torch.equal(end[k], step[k]) for k in end)
-
-
 def test_the_nearest_stop_is_taken_and_must_be_near() -> None:
     labels = torch.zeros(10, dtype=torch.int64)
     right = lambda n: [0] * n + [1] * (10 - n)  # noqa: E731
@@ -141,7 +136,7 @@ def test_the_mean_counts_networks_as_often_as_drawn() -> None:
 
 def test_a_gap_that_was_planted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks copy early ones on most images: the gap and its interval lie above zero."""
-    monkeypatch.setattr("ddlib.matching.DRAWS", 50)
+    monkeypatch.setattr("ddlib.instruments.matching.DRAWS", 50)
     labels = torch.zeros(2000, dtype=torch.int64)
     early = some(1, 2000).expand(6, 1, -1).clone()
     mask = torch.rand(6, 1, 2000, generator=generator(1)) < 0.2

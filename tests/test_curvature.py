@@ -12,7 +12,7 @@ from ddlib import DistilledSet, ImageData, show
 from ddlib.analysis import curvature
 from ddlib.analysis.curvature import DRAWS, SETS, SOURCES, Settings
 from ddlib.ensemble import flatten, initialize_many
-from ddlib.hessian import rademacher
+from ddlib.instruments.hessian import rademacher
 from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.studies import Keeper, Study, load_study

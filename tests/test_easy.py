@@ -4,8 +4,8 @@ import torch
 from helpers import toy_data
 from torch.func import functional_call
 
-from ddlib.easy import easy_images
 from ddlib.ensemble import flatten, initialize_many, unflatten
+from ddlib.instruments.easy import easy_images
 from ddlib.networks import build
 
 

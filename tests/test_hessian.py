@@ -9,7 +9,7 @@ from helpers import relative_error, toy_data
 from torch import Tensor, nn
 
 from ddlib.ensemble import flatten, initialize_many
-from ddlib.hessian import (
+from ddlib.instruments.hessian import (
     Loss,
     hessian_vector_product,
     hutchinson_trace,

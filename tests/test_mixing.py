@@ -12,9 +12,9 @@ import ddlib
 from ddlib.analysis import mixing
 from ddlib.analysis.mixing import CHANGES, CONTROLS, ORDERS, SETTINGS, Settings
 from ddlib.ensemble import flatten
-from ddlib.mixtures import Task, draw, mixture
+from ddlib.instruments.mixtures import Task, draw, mixture
+from ddlib.instruments.pixels import EDGES, clipped, histogram, outside
 from ddlib.networks import build
-from ddlib.pixels import EDGES, clipped, histogram, outside
 from ddlib.studies import Keeper, Sets, Study, Tensors, findings
 from ddlib.training import Recipe, train
 

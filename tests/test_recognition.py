@@ -13,8 +13,14 @@ from ddlib.analysis import recognition
 from ddlib.analysis.recognition import SETTINGS, Settings, findings, recognized, run
 from ddlib.data import sample_per_class, to_pixels
 from ddlib.distilled import DistilledSet
-from ddlib.judging import class_map, distance_percentile, measure, neighbor_agreement, places
-from ddlib.probes import (
+from ddlib.instruments.judging import (
+    class_map,
+    distance_percentile,
+    measure,
+    neighbor_agreement,
+    places,
+)
+from ddlib.instruments.probes import (
     LEVELS,
     VERSIONS,
     blurred,
@@ -24,7 +30,7 @@ from ddlib.probes import (
     standardized,
     starting_rows,
 )
-from ddlib.recognizers import Recognizer, answer, recognizer
+from ddlib.instruments.recognizers import Recognizer, answer, recognizer
 from ddlib.seeds import generator
 from ddlib.show.recognition import BARS, FILLED, PRINTED
 from ddlib.studies import Keeper, Study, recorded_sets

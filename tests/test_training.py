@@ -1,6 +1,7 @@
 """Training: an ensemble equals single runs, single runs equal plain PyTorch."""
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
@@ -8,10 +9,11 @@ import torch.nn.functional as F
 from helpers import relative_error, toy_data
 from torch import Tensor, nn
 
+import ddlib
 from ddlib import augment
 from ddlib.networks import build, fresh, initialize
 from ddlib.seeds import generator
-from ddlib.training import Recipe, accuracy, train
+from ddlib.training import Recipe, accuracy, train, train_steps
 
 FULL_BATCH = Recipe(epochs=6, lr=0.05)
 MINI_BATCH = Recipe(epochs=4, batch=8, lr=0.05, weight_decay=5e-3, drop_after=3)
@@ -147,3 +149,10 @@ def test_accuracy_counts_right_answers(net: nn.Module) -> None:
     found = accuracy(net, stacked, real.test_images, real.test_labels, batch=5)
     assert found.tolist() == pytest.approx(expected)
     assert 0 < min(expected) < 100
+
+
+def test_steps_lead_where_epochs_lead(digits: ddlib.ImageData) -> None:
+    net, recipe = build("convnet", digits.shape, 10), Recipe(epochs=2, batch=500)
+    *_, last = islice(train_steps(net, digits, recipe, 3), 7)  # three batches an epoch
+    whole = train(net, digits.train_images, digits.train_labels, recipe, [3])
+    assert all(torch.equal(last[name], p) for name, p in whole.items())

@@ -11,7 +11,7 @@ from helpers import toy_data
 import ddlib
 from ddlib import show
 from ddlib.analysis import protocols, transfer
-from ddlib.gains import agreement, clipping_helps, gains, kept, orders, rate_helps, tau
+from ddlib.instruments.gains import agreement, clipping_helps, gains, kept, orders, rate_helps, tau
 from ddlib.networks import NETWORKS, build
 from ddlib.studies import Keeper, Study, at_once
 from ddlib.training import Recipe

@@ -20,10 +20,10 @@ from ddlib.analysis.when_learned import (
     settled,
     still_to_come,
 )
+from ddlib.instruments.yardsticks import JUDGE, blends, easy_rows, started_from
 from ddlib.networks import build
 from ddlib.studies import Keeper, Study, findings, recorded_sets
-from ddlib.training import Recipe, logits, train, train_steps
-from ddlib.yardsticks import JUDGE, blends, easy_rows, started_from
+from ddlib.training import Recipe, logits, train_steps
 
 INF = float("inf")
 SHORT = Settings(
@@ -35,13 +35,6 @@ SHORT = Settings(
 @pytest.fixture(scope="module")
 def study(digits: ddlib.ImageData) -> Study:
     return when_learned.run(digits, recorded_sets("digits"), SHORT)
-
-
-def test_step_by_step_is_the_training_of_the_other_chapters(digits: ddlib.ImageData) -> None:
-    net, recipe = build("convnet", digits.shape, 10), Recipe(epochs=2, batch=500)
-    *_, last = islice(train_steps(net, digits, recipe, 3), 7)  # three batches an epoch
-    whole = train(net, digits.train_images, digits.train_labels, recipe, [3])
-    assert all(torch.equal(last[name], p) for name, p in whole.items())
 
 
 def test_a_network_is_measured_before_and_after_the_steps_that_are_named(

@@ -5,19 +5,18 @@ set of few images; stopped early in the first epochs on all real images; trained
 subset of the real images. Pools of the last two are matched to each network by accuracy.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
-from ddlib.ensemble import Parameters, initialize_many, trainable
-from ddlib.matching import (
+from ddlib.instruments.matching import (
     OFFSETS,
     POOLS,
     QUANTITIES,
@@ -26,11 +25,11 @@ from ddlib.matching import (
     Pools,
     one_source,
 )
+from ddlib.instruments.predictions import MEASURES, predictions
 from ddlib.networks import build
-from ddlib.predictions import MEASURES, predictions
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
-from ddlib.training import Recipe, cross_entropy, train, train_epochs
+from ddlib.training import Recipe, train, train_epochs, train_steps
 
 SOURCES = ("random", "dm", "dc", "mtt", "bptt")  # DC stands for gradient matching
 EARLY, SUBSET, FULL_BATCH = 1000, 2000, 3000  # seeds: no two networks begin alike
@@ -89,38 +88,14 @@ def few_images(real: ImageData, one: DistilledSet, settings: Settings, number: i
     return {"predicted": predictions(net, trained, test)}
 
 
-def walk(
-    net: nn.Module,
-    images: Float[Tensor, "n c h w"],
-    labels: Int[Tensor, " n"],
-    recipe: Recipe,
-    seed: int,
-) -> Iterator[Parameters]:
-    """The network of `seed` after every step; at the end of an epoch as `train_epochs` has it."""
-    parameters = initialize_many(net, [seed], images.device)
-    call, variables = trainable(net, parameters)
-    optimizer = torch.optim.SGD(variables, recipe.lr, recipe.momentum)
-    for epoch in range(recipe.epochs):
-        draws = generator(seed, "epoch", epoch, device=images.device)
-        order = torch.randperm(len(images), generator=draws, device=images.device)
-        for rows in order.split(recipe.batch):
-            optimizer.zero_grad()
-            cross_entropy(call(images[rows]), labels[rows]).sum().backward()
-            optimizer.step()
-            yield parameters
-
-
 def stopped_early(real: ImageData, settings: Settings, number: int) -> Tensors:
     """Predictions (stop, image) of a network on its way through all real images."""
     net = build("convnet", real.shape, len(real.classes))
-    test, steps = real.test_images[: settings.images], settings.early_steps
-    batches = -(-len(real.train_labels) // settings.early_batch)
-    recipe = Recipe(epochs=-(-steps // batches), batch=settings.early_batch)
-    path = walk(net, real.train_images, real.train_labels, recipe, EARLY + number)
-    found = []
-    for step, parameters in zip(range(1, steps + 1), path, strict=False):
-        if step % settings.every == 0:
-            found.append(predictions(net, parameters, test)[0])
+    test = real.test_images[: settings.images]
+    recipe = Recipe(epochs=1, batch=settings.early_batch)
+    path = train_steps(net, real, recipe, EARLY + number)
+    stops = islice(path, settings.every, settings.early_steps + 1, settings.every)
+    found = [predictions(net, parameters, test)[0] for parameters in stops]
     return {"predicted": torch.stack(found)}
 
 

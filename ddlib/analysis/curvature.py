@@ -14,10 +14,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddlib.data import ImageData, sample_per_class
-from ddlib.easy import easy_images
 from ddlib.ensemble import Parameters, flatten, forward, unflatten
-from ddlib.hessian import hessian_vector_product as product_at
-from ddlib.hessian import hutchinson_trace, mean_loss, rademacher, spectrum
+from ddlib.instruments.easy import easy_images
+from ddlib.instruments.hessian import hessian_vector_product as product_at
+from ddlib.instruments.hessian import hutchinson_trace, mean_loss, rademacher, spectrum
 from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once

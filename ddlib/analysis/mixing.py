@@ -16,9 +16,9 @@ from ddlib import augment
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
-from ddlib.mixtures import Task, draw, mixture, noise_like, score
+from ddlib.instruments.mixtures import Task, draw, mixture, noise_like, score
+from ddlib.instruments.pixels import EDGES, clipped, histogram, outside
 from ddlib.networks import build
-from ddlib.pixels import EDGES, clipped, histogram, outside
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe, accuracy, train_epochs
 

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddlib.data import ImageData
-from ddlib.judging import MEASURES, accuracy_along, class_map, measure, padded, places
-from ddlib.probes import LEVELS, VERSIONS, Probes, probes_of, standardized
-from ddlib.recognizers import Recognizer, answer, needs_company, recognizer
+from ddlib.instruments.judging import MEASURES, accuracy_along, class_map, measure, padded, places
+from ddlib.instruments.probes import LEVELS, VERSIONS, Probes, probes_of, standardized
+from ddlib.instruments.recognizers import Recognizer, answer, needs_company, recognizer
 from ddlib.results import Trace, load_trace, recorded, set_name
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once

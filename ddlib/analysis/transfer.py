@@ -14,7 +14,7 @@ from torch import Tensor
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
-from ddlib.gains import agreement, clipping_helps, gains, kept, rate_helps
+from ddlib.instruments.gains import agreement, clipping_helps, gains, kept, rate_helps
 from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once

@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ddlib.data import ImageData
+from ddlib.instruments.yardsticks import blends, easy_rows, started_from
 from ddlib.networks import build
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe, logits, train_steps
-from ddlib.yardsticks import blends, easy_rows, started_from
 
 DISTILLED = ("bptt", "mtt", "dc", "dsa", "dm")
 YARDSTICKS = ("random", "start", "herding", "easy", "mean")  # real images, or made from them

@@ -1,19 +1,59 @@
 """The figures of the book, one function each: functions of results, and nothing else draws."""
 
-from ddlib.show.agreement import (agreement_gaps, agreements, likeness_levels, matched_accuracies, missed_stops)
-from ddlib.show.curvature import (confidence_along, curvature_along, curvature_beside_real, eigenvalues, published_traces, smoothing, stopping, turns)
-from ddlib.show.looks import LOOKS, Look, SCALES
-from ddlib.show.methods import (accuracies, accuracy_by_ipc, control, distances, images, slider)
-from ddlib.show.mixing import (mixing_changes, mixing_controls, mixing_dips, mixing_doses, pixel_ranges)
-from ddlib.show.recognition import (recognition_and_strength, recognition_by_kind, recognition_changes, recognition_leak, recognition_map, recognition_places, recognition_steps, recognition_sureness, released_chart)
+from ddlib.show.agreement import (
+    agreement_gaps,
+    agreements,
+    likeness_levels,
+    matched_accuracies,
+    missed_stops,
+)
+from ddlib.show.curvature import (
+    confidence_along,
+    curvature_along,
+    curvature_beside_real,
+    eigenvalues,
+    published_traces,
+    smoothing,
+    stopping,
+    turns,
+)
+from ddlib.show.looks import LOOKS, SCALES, Look
+from ddlib.show.methods import accuracies, accuracy_by_ipc, control, distances, images, slider
+from ddlib.show.mixing import (
+    mixing_changes,
+    mixing_controls,
+    mixing_dips,
+    mixing_doses,
+    pixel_ranges,
+)
+from ddlib.show.recognition import (
+    recognition_and_strength,
+    recognition_by_kind,
+    recognition_changes,
+    recognition_leak,
+    recognition_map,
+    recognition_places,
+    recognition_steps,
+    recognition_sureness,
+    released_chart,
+)
 from ddlib.show.text import attempt, source
 from ddlib.show.transfer import gain_runs, gain_table, two_protocols
-from ddlib.show.when_learned import (first_steps, in_order, learning_curves, long_training, other_recipes, published_curves, settling_steps, single)
+from ddlib.show.when_learned import (
+    first_steps,
+    in_order,
+    learning_curves,
+    long_training,
+    other_recipes,
+    published_curves,
+    settling_steps,
+    single,
+)
 
 __all__ = [
     "LOOKS",
-    "Look",
     "SCALES",
+    "Look",
     "accuracies",
     "accuracy_by_ipc",
     "agreement_gaps",

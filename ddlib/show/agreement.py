@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.analysis.agreement import to_pool
-from ddlib.matching import POOLS, QUANTITIES
-from ddlib.predictions import MEASURES
+from ddlib.instruments.matching import POOLS, QUANTITIES
+from ddlib.instruments.predictions import MEASURES
 from ddlib.show.looks import LOOKS, Look, closed, finish
 from ddlib.studies import Study
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.analysis.curvature import SETS, gains
-from ddlib.hessian import released_stop, smoothed
+from ddlib.instruments.hessian import released_stop, smoothed
 from ddlib.show.looks import LOOKS, Look, finish
 from ddlib.studies import Study
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.gains import gains
+from ddlib.instruments.gains import gains
 from ddlib.show.looks import LOOKS, finish
 from ddlib.studies import Study
 

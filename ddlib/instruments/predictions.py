@@ -4,22 +4,17 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
-from ddlib.ensemble import Parameters, cached_images, forward
+from ddlib.ensemble import Parameters
+from ddlib.training import logits
 
 MEASURES = ("agreement", "kappa", "consistency", "both wrong")
 
 
-@torch.no_grad()
 def predictions(
     net: nn.Module, parameters: Parameters, images: Float[Tensor, "t c h w"]
 ) -> UInt8[Tensor, "m t"]:
     """The class that each network predicts for each image."""
-    size = cached_images(net, tuple(images.shape[1:]), images.device) or len(images)
-    rows = []
-    for one in range(len(next(iter(parameters.values())))):
-        own = {name: p[one : one + 1] for name, p in parameters.items()}
-        rows.append(torch.cat([forward(net, own, x)[0].argmax(1) for x in images.split(size)]))
-    return torch.stack(rows).byte()
+    return logits(net, parameters, images).argmax(2).byte()
 
 
 def correct(predicted: UInt8[Tensor, "*m t"], labels: Int[Tensor, " t"]) -> Float[Tensor, "*m"]:

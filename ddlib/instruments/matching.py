@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from ddlib.predictions import alike, correct, drawn_again, known_mean
+from ddlib.instruments.predictions import alike, correct, drawn_again, known_mean
 from ddlib.seeds import generator
 
 POOLS = ("early", "subset", "stopped", "full-batch")
