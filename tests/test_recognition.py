@@ -31,6 +31,7 @@ from ddlib.instruments.probes import (
     starting_rows,
 )
 from ddlib.instruments.recognizers import Recognizer, answer, recognizer
+from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.show.recognition import BARS, FILLED, PRINTED
 from ddlib.studies import Keeper, Study, recorded_sets
@@ -207,6 +208,8 @@ def test_every_scale_has_settings() -> None:
     assert set(SETTINGS) == {"fast", "laptop", "full"}
     for settings in SETTINGS.values():
         assert settings.recognizers[recognition.MAIN].seeds >= 5
+        for about in settings.recognizers.values():
+            build(about.network, (3, 16, 16), 10)  # an unknown name fails
 
 
 def test_every_figure_draws_the_study(study: Study) -> None:

@@ -67,6 +67,13 @@ def test_a_rate_is_chosen_on_training_images_and_only_where_asked() -> None:
     assert float(study.pick("rate", network="convnet")) == 0.01
 
 
+@pytest.mark.parametrize("profile", transfer.SETTINGS)
+def test_settings_name_networks_that_exist(profile: str) -> None:
+    settings = transfer.SETTINGS[profile]
+    assert {*settings.tuned, *settings.clipped} <= {*settings.networks}
+    assert {*settings.networks} <= {*NETWORKS}
+
+
 def test_strict_is_the_protocol_itself() -> None:
     study = transfer.run(REAL, SETS, SETTINGS)
     test = REAL.test_images[:20], REAL.test_labels[:20]

@@ -60,15 +60,15 @@ class Settings:
 
 
 def _recognizers(
-    epochs: int, *, tiny: int, deep: int, resnet: str = "resnet18", resnets: int = 5, batch: int = 5
+    epochs: int, *, tiny: int, deep: int, width: str = "", resnets: int = 5, batch: int = 5
 ) -> dict[str, Recognizer]:
     """The five kinds by epochs and number; only plain ConvNets are trained on both halves."""
     kinds = {
         "convnet-tiny": ("convnet-tiny", tiny, 5, HALVES),
         "convnet": ("convnet", epochs, 5, HALVES),
         "convnet-batch": ("convnet-batch", epochs, batch, HALVES[1:]),
-        "resnet-group": (f"{resnet}-group", deep, resnets, HALVES[1:]),
-        "resnet-batch": (f"{resnet}-batch", deep, resnets, HALVES[1:]),
+        "resnet-group": (f"resnet18-group{width}", deep, resnets, HALVES[1:]),
+        "resnet-batch": (f"resnet18-batch{width}", deep, resnets, HALVES[1:]),
     }
     return {
         kind: Recognizer(network=network, epochs=long, seeds=seeds, halves=halves)
@@ -80,7 +80,7 @@ def _recognizers(
 # images; how the loaded ResNets were trained is not said. At laptop scale a CPU does it: few
 # epochs, fewer networks with batch norm, and two ResNets of each kind with a quarter of the width.
 _FAST = _recognizers(6, tiny=12, deep=4, resnets=1, batch=2)
-_LAPTOP = _recognizers(3, tiny=3, deep=4, resnet="resnet18-slim", resnets=2, batch=3)
+_LAPTOP = _recognizers(3, tiny=3, deep=4, width="-narrow", resnets=2, batch=3)
 SETTINGS = {
     "fast": Settings(recognizers=_FAST, levels=180, company=100, changes_for_all=False),
     "laptop": Settings(recognizers=_LAPTOP),
