@@ -1,6 +1,6 @@
 """Real datasets as tensors: loaded once, standardized, kept on one device, no DataLoader."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ddlib.channels import from_pixels
 from ddlib.seeds import generator
 from ddlib.shapes import draw_shapes
 from ddlib.sources import TORCHVISION, fetch_npz, read_folder
@@ -80,14 +81,6 @@ class ImageData:
         order = self.train_labels.argsort(stable=True)
         column = torch.arange(int(counts.max()), device=self.device) % counts[:, None]
         return order[column + (counts.cumsum(0) - counts)[:, None]], counts
-
-
-def to_pixels(
-    images: Float[Tensor, "*s c h w"], mean: Sequence[float], std: Sequence[float]
-) -> Float[Tensor, "*s c h w"]:
-    """Standardized images as pixels: x * std[c] + mean[c]."""
-    shift, scale = (torch.tensor(v, device=images.device)[:, None, None] for v in (mean, std))
-    return images * scale + shift
 
 
 def check_images(images: Tensor, channels: int) -> None:
@@ -243,8 +236,7 @@ def _standardized(
     if channels is None:
         std, mean = torch.std_mean(train, dim=(0, 2, 3))
         channels = tuple(mean.tolist()), tuple(std.tolist())
-    mean, std = (torch.tensor(c)[:, None, None] for c in channels)
-    train, test = (train - mean) / std, (test - mean) / std
+    train, test = (from_pixels(x, *channels) for x in (train, test))
     mirrored = name in MIRRORED
     return ImageData(
         name, train, train_labels, test, test_labels, classes, *channels, mirrored, attributes

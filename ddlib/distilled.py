@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddlib.data import ImageData, check_images, check_labels, to_pixels
+from ddlib.channels import to_pixels
+from ddlib.data import ImageData, check_images, check_labels
 from ddlib.files import damaged, load_tensors, save_tensors
 
 

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.data import ImageData, to_pixels
+from ddlib.channels import to_pixels
+from ddlib.data import ImageData
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: tensors have no one equality

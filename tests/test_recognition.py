@@ -11,7 +11,8 @@ import ddlib
 from ddlib import show
 from ddlib.analysis import recognition
 from ddlib.analysis.recognition import SETTINGS, Settings, findings, recognized, run
-from ddlib.data import sample_per_class, to_pixels
+from ddlib.channels import from_pixels, to_pixels
+from ddlib.data import sample_per_class
 from ddlib.distilled import DistilledSet
 from ddlib.instruments.judging import (
     class_map,
@@ -27,7 +28,6 @@ from ddlib.instruments.probes import (
     changed,
     halves_of,
     probes_of,
-    standardized,
     starting_rows,
 )
 from ddlib.instruments.recognizers import Recognizer, answer, recognizer
@@ -133,7 +133,9 @@ def test_versions_change_what_they_say(digits: ddlib.ImageData, sets: dict) -> N
     point = torch.zeros(1, 2, 5, 5)
     point[0, 1, 2, 2] = 16
     assert blurred(point)[0, 1, 1:4, 1:4].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
-    assert torch.allclose(standardized(made.pixels(), made), found["clipped"], atol=1e-6)
+    assert torch.allclose(
+        from_pixels(made.pixels(), made.mean, made.std), found["clipped"], atol=1e-6
+    )
 
 
 def test_company_matters_for_batch_norm_alone(digits: ddlib.ImageData) -> None:

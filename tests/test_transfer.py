@@ -12,6 +12,7 @@ import ddlib
 from ddlib import show
 from ddlib.analysis import protocols, transfer
 from ddlib.instruments.gains import agreement, clipping_helps, gains, kept, orders, rate_helps, tau
+from ddlib.instruments.pixels import clipped as clip
 from ddlib.networks import NETWORKS, build
 from ddlib.studies import Keeper, Study, at_once
 from ddlib.training import Recipe
@@ -48,7 +49,7 @@ def test_every_cell_is_a_fresh_network_on_its_own_set() -> None:
         where = {"network": network, "source": "mtt", "set": 1}
         assert torch.equal(study.pick("accuracy", **where), own["accuracy"])
         assert torch.equal(study.pick("fit", **where), own["fit"])
-    clipped = transfer.clip(SETS["mtt"][0])
+    clipped = clip(SETS["mtt"][0])
     own = transfer.measure("convnet-none", clipped, 0.01, [0, 1], test)["accuracy"]
     assert torch.equal(study.pick("clipped", clipped="convnet-none", distilled="mtt"), own)
     assert float(clipped.pixels().min()) >= 0

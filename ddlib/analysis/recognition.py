@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ddlib.channels import from_pixels
 from ddlib.data import ImageData
 from ddlib.instruments.judging import MEASURES, accuracy_along, class_map, measure, padded, places
-from ddlib.instruments.probes import LEVELS, VERSIONS, Probes, probes_of, standardized
+from ddlib.instruments.probes import LEVELS, VERSIONS, Probes, probes_of
 from ddlib.instruments.recognizers import Recognizer, answer, needs_company, recognizer
 from ddlib.results import Trace, load_trace, recorded, set_name
 from ddlib.seeds import generator
@@ -92,7 +93,10 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
     """Train all recognizers, one part for each, and put their answers in one study."""
     probes = probes_of(real, sets, settings.levels, settings.seed)
     traces = traces_of(real, sets)
-    frames = {tag: standardized(t.frames / 255, real).to(real.device) for tag, t in traces.items()}
+    frames = {
+        tag: from_pixels(t.frames / 255, real.mean, real.std).to(real.device)
+        for tag, t in traces.items()
+    }
     found = {}
     for kind, about in settings.recognizers.items():
         for half in about.halves:

@@ -15,6 +15,7 @@ from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
 from ddlib.instruments.gains import agreement, clipping_helps, gains, kept, rate_helps
+from ddlib.instruments.pixels import clipped
 from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once
@@ -165,7 +166,7 @@ class _Bench:
         """Accuracy of the first set of each method, with every pixel brought into [0, 1]."""
         rate, _ = self.rate(network)
         cells = [
-            self.on(f"{source}-clipped", network, clip(self.sets[source][0]), rate)
+            self.on(f"{source}-clipped", network, clipped(self.sets[source][0]), rate)
             for source in self.settings.distilled
         ]
         return torch.stack([cell["accuracy"] for cell in cells])
@@ -218,14 +219,6 @@ def _ceiling(real: ImageData, settings: Settings, network: str, rate: float) -> 
     trained = train(net, real.train_images[rows], real.train_labels[rows], recipe, seeds)
     test = real.test_images[: settings.test], real.test_labels[: settings.test]
     return {"ceiling": accuracy(net, trained, *test).cpu()}
-
-
-def clip(made: DistilledSet) -> DistilledSet:
-    """The same set with every pixel brought into [0, 1]."""
-    mean, std = (
-        torch.tensor(v, device=made.images.device)[:, None, None] for v in (made.mean, made.std)
-    )
-    return replace(made, images=(made.pixels() - mean) / std)
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.data import ImageData, to_pixels
+from ddlib.channels import from_pixels, to_pixels
+from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 
 # Edges of the bins of a histogram; black, 0, and white, 1, are in the middle of theirs.
@@ -28,7 +29,4 @@ def histogram(images: Float[Tensor, "n c h w"], data: ImageData) -> Float[Tensor
 
 def clipped(one: DistilledSet) -> DistilledSet:
     """The set with every pixel moved into [0, 1], the range that a real pixel can have."""
-    mean, std = (
-        torch.tensor(v, device=one.images.device)[:, None, None] for v in (one.mean, one.std)
-    )
-    return replace(one, images=(one.pixels() - mean) / std)
+    return replace(one, images=from_pixels(one.pixels(), one.mean, one.std))

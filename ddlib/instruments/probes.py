@@ -9,8 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddlib import augment
-from ddlib.data import ImageData, sample_per_class, to_pixels
+from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
+from ddlib.instruments.pixels import clipped
 from ddlib.seeds import generator
 
 VERSIONS = ("set", "start", "clipped", "blurred", "noisy", "shifted")
@@ -76,8 +77,8 @@ def changed(
     draws = generator(seed, "changes", device=x.device)
     noise = torch.randn(x.shape, generator=draws, device=x.device)
     shift = augment.sample(1, len(x), draws, ("crop",))
-    clipped = standardized(made.pixels(), made)
-    return torch.stack([x, start, clipped, blurred(x), x + NOISE * noise, augment.apply(x, shift)])
+    touched = [clipped(made).images, blurred(x), x + NOISE * noise, augment.apply(x, shift)]
+    return torch.stack([x, start, *touched])
 
 
 def blurred(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -86,17 +87,6 @@ def blurred(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     c = images.shape[1]
     kernel = (line[:, None] * line).expand(c, 1, 3, 3)
     return F.conv2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), kernel, groups=c)
-
-
-def standardized(pixels: Float[Tensor, "*s c h w"], like: DistilledSet | ImageData) -> Tensor:
-    """Pixels in [0, 1] in the space of the networks: the inverse of `to_pixels`."""
-    zero, one = (
-        to_pixels(
-            torch.full((1, len(like.mean), 1, 1), v, device=pixels.device), like.mean, like.std
-        )
-        for v in (0.0, 1.0)
-    )
-    return (pixels - zero) / (one - zero)
 
 
 def halves_of(
