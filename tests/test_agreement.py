@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import toy_data
+from helpers import Killed, assert_same_arrays, toy_data
 from sklearn.metrics import cohen_kappa_score
 
 from ddlib import show
@@ -179,9 +179,6 @@ def test_the_study_holds_every_comparison(study) -> None:
 
 
 def test_a_run_that_was_interrupted_ends_like_one_that_was_not(toys, study, tmp_path) -> None:
-    class Killed(BaseException):
-        pass
-
     def killed(key, make):
         if key == "subset-1":
             raise Killed
@@ -191,8 +188,7 @@ def test_a_run_that_was_interrupted_ends_like_one_that_was_not(toys, study, tmp_
         run(*toys, TINY, killed)
     again = run(*toys, TINY, Keeper(tmp_path, {}))
     assert len(list(tmp_path.rglob("*.safetensors"))) == 9
-    for name, array in study.arrays.items():
-        assert torch.equal(array.nan_to_num(-1), again.arrays[name].nan_to_num(-1)), name
+    assert_same_arrays(study, again)
 
 
 def test_networks_of_a_set_have_their_own_seeds(toys, study) -> None:

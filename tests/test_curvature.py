@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import toy_data
+from helpers import Killed, assert_same_arrays, killed_after, toy_data
 from torch.func import functional_call
 
 from ddlib import DistilledSet, ImageData, show
@@ -46,25 +46,10 @@ def study(real: ImageData, sets: dict[str, list[DistilledSet]]) -> Study:
 def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     real: ImageData, sets: dict[str, list[DistilledSet]], study: Study, tmp_path: Path
 ) -> None:
-    class Killed(Exception):
-        pass
-
-    def killed(keep: Keeper, after: int):
-        left = iter(range(after))
-
-        def once(key, make):
-            if next(left, None) is None:
-                raise Killed
-            return keep(key, make)
-
-        return once
-
     for after in (1, 4, 9):
         with pytest.raises(Killed):
-            curvature.run(real, sets, SMALL, killed(Keeper(tmp_path, {}), after))
-    resumed = curvature.run(real, sets, SMALL, Keeper(tmp_path, {}))
-    for name, array in study.arrays.items():
-        assert torch.equal(resumed.arrays[name], array), name
+            curvature.run(real, sets, SMALL, killed_after(Keeper(tmp_path, {}), after))
+    assert_same_arrays(curvature.run(real, sets, SMALL, Keeper(tmp_path, {})), study)
 
 
 def test_study_survives_its_file(study: Study, tmp_path: Path) -> None:

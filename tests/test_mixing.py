@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import relative_error, toy_data
+from helpers import Killed, assert_same_arrays, killed_after, relative_error, toy_data
 from torch import Tensor
 
 import ddlib
@@ -15,7 +15,7 @@ from ddlib.ensemble import flatten
 from ddlib.instruments.mixtures import Task, draw, mixture
 from ddlib.instruments.pixels import EDGES, clipped, histogram, outside
 from ddlib.networks import build
-from ddlib.studies import Keeper, Sets, Study, Tensors, findings
+from ddlib.studies import Keeper, Sets, Study, findings
 from ddlib.training import Recipe, train
 
 SMALL = Settings(
@@ -143,21 +143,11 @@ def test_pixels_outside_are_counted_and_clipped(real: ddlib.ImageData) -> None:
 
 def test_an_interrupted_run_resumes(real: ddlib.ImageData, sets: Sets, tmp_path: Path) -> None:
     whole = mixing.run(real, sets, SMALL)
-    keep, calls = Keeper(tmp_path, {}), []
-
-    def until_killed(key: str, make) -> Tensors:
-        calls.append(key)
-        if len(calls) == 17:
-            raise KeyboardInterrupt
-        return keep(key, make)
-
-    with pytest.raises(KeyboardInterrupt):
-        mixing.run(real, sets, SMALL, until_killed)
-    resumed = mixing.run(real, sets, SMALL, keep)
-    assert {k: v.tolist() for k, v in resumed.arrays.items()} == {
-        k: v.tolist() for k, v in whole.arrays.items()
-    }
-    assert len(set(calls)) == 17, "two parts share a key"
+    keep, asked = Keeper(tmp_path, {}), []
+    with pytest.raises(Killed):
+        mixing.run(real, sets, SMALL, killed_after(keep, 16, asked))
+    assert_same_arrays(mixing.run(real, sets, SMALL, keep), whole)
+    assert len(set(asked)) == 17, "two parts share a key"
 
 
 def test_runs_differ_in_set_draw_and_network(real: ddlib.ImageData, sets: Sets) -> None:

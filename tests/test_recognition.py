@@ -1,11 +1,11 @@
 """Recognition: what recognizers are shown, how answers are judged, and that a run resumes."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import Killed, assert_same_arrays, killed_after
 
 import ddlib
 from ddlib import show
@@ -181,29 +181,12 @@ def test_findings_are_differences_of_paired_networks(study: Study) -> None:
     assert found["leak_starts"] == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
 
 
-class Killed(Exception):
-    """What stops a run in the middle."""
-
-
 def test_a_run_that_was_killed_goes_on(
     digits: ddlib.ImageData, sets: dict, study: Study, tmp_path: Path
 ) -> None:
-    made = 0
-
-    keeper = Keeper(tmp_path, {"a": 1})
-
-    def keep(key: str, make: Callable) -> dict:
-        nonlocal made
-        if made == 3:
-            raise Killed
-        made += 1
-        return keeper(key, make)
-
     with pytest.raises(Killed):
-        run(digits, sets, QUICK, keep)
-    again = run(digits, sets, QUICK, Keeper(tmp_path, {"a": 1}))
-    for name, values in study.arrays.items():
-        assert torch.equal(values.nan_to_num(-1), again.arrays[name].nan_to_num(-1)), name
+        run(digits, sets, QUICK, killed_after(Keeper(tmp_path, {"a": 1}), 3))
+    assert_same_arrays(study, run(digits, sets, QUICK, Keeper(tmp_path, {"a": 1})))
 
 
 def test_every_scale_has_settings() -> None:

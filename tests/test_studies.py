@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import toy_data
+from helpers import Killed, toy_data
 
 import ddlib
 from ddlib import studies
@@ -90,10 +90,6 @@ def test_a_keeper_makes_each_part_once(tmp_path: Path) -> None:
 @dataclass(frozen=True)
 class Settings:
     parts: int = 3
-
-
-class Killed(BaseException):
-    """What ends a run in the test below."""
 
 
 def toy_module(stop_before: list[int], made: list[int]) -> SimpleNamespace:

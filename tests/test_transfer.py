@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import toy_data
+from helpers import Killed, assert_same_arrays, killed_after, toy_data
 
 import ddlib
 from ddlib import show
@@ -86,20 +86,11 @@ def test_strict_is_the_protocol_itself() -> None:
 
 def test_a_killed_run_goes_on_and_finds_the_same(tmp_path: Path) -> None:
     whole = transfer.run(REAL, SETS, SETTINGS)
-    keeper, calls = Keeper(tmp_path, {}), []
-
-    def killed(key: str, make: object) -> dict:
-        calls.append(key)
-        if len(calls) == 9:
-            raise KeyboardInterrupt
-        return keeper(key, make)
-
-    with pytest.raises(KeyboardInterrupt):
-        transfer.run(REAL, SETS, SETTINGS, killed)
-    again = transfer.run(REAL, SETS, SETTINGS, Keeper(tmp_path, {}))
-    for name, array in whole.arrays.items():
-        assert torch.equal(array.nan_to_num(), again.arrays[name].nan_to_num()), name
-    assert len(list(tmp_path.rglob("*.safetensors"))) == len(set(calls) | keys_of(SETTINGS))
+    asked: list[str] = []
+    with pytest.raises(Killed):
+        transfer.run(REAL, SETS, SETTINGS, killed_after(Keeper(tmp_path, {}), 8, asked))
+    assert_same_arrays(transfer.run(REAL, SETS, SETTINGS, Keeper(tmp_path, {})), whole)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == len(set(asked) | keys_of(SETTINGS))
 
 
 def keys_of(settings: transfer.Settings) -> set[str]:

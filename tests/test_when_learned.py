@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import Killed, assert_same_arrays
 
 import ddlib
 from ddlib.analysis import when_learned
@@ -152,9 +153,6 @@ def test_findings_are_signed_as_claimed(study: Study) -> None:
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     digits: ddlib.ImageData, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        """What ends the run."""
-
     calls = []
 
     def killed(*arguments: object) -> object:
@@ -171,4 +169,4 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
         again()
     resumed = again()
     assert len(calls) == 1 + 2 + 3 + 1, "what was finished is not done again"
-    assert all(torch.equal(resumed.arrays[k], v) for k, v in study.arrays.items())
+    assert_same_arrays(resumed, study)

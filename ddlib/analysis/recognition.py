@@ -93,10 +93,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
     """Train all recognizers, one part for each, and put their answers in one study."""
     probes = probes_of(real, sets, settings.levels, settings.seed)
     traces = traces_of(real, sets)
-    frames = {
-        tag: from_pixels(t.frames / 255, real.mean, real.std).to(real.device)
-        for tag, t in traces.items()
-    }
+    frames = {tag: from_pixels(t.frames / 255, real.mean, real.std) for tag, t in traces.items()}
     found = {}
     for kind, about in settings.recognizers.items():
         for half in about.halves:
@@ -128,7 +125,7 @@ def answers(
     company = real.test_images[: settings.company if needs_company(net) else 0]
     versions = len(VERSIONS) if settings.changes_for_all or about.network == MAIN else 1
     shown = {"sets": probes.sets[:, :, :versions], "levels": probes.levels}
-    shown |= {f"along-{tag}": images for tag, images in frames.items()}
+    shown |= {f"along-{tag}": images.to(real.device) for tag, images in frames.items()}
     found = {name: answer(net, images, company) for name, images in shown.items()}
     if about.network == MAIN:
         few = real.test_images[: 2 * settings.levels]
