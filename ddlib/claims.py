@@ -1,8 +1,9 @@
 """The claims ledger: what papers and this book claim, and what our recorded runs say about it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
@@ -37,7 +38,8 @@ def ledger(chapter: str | None = None, folder: Path = RECORDED) -> list[Row]:
     content = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     claims = [c for c in content["claims"] if chapter in (None, c["chapter"])]
     names = set(recorded("results", folder))
-    rules = {"level": _level, "order": _order, "effect": _effect}
+    read = cache(partial(_findings, folder))  # many claims stand on one study
+    rules = {"level": _level, "order": _order, "effect": partial(_effect, read)}
     return [rules[c["kind"]](c, content["sources"][c["source"]], names, folder) for c in claims]
 
 
@@ -56,10 +58,7 @@ def judge_order(better: Result, worse: Result) -> str:
     two sets it is a little too small.
     """
     error = sqrt(better.std**2 / better.n + worse.std**2 / worse.n)
-    gain = better.mean - worse.mean
-    if gain > NOISE * error:
-        return "reproduced"
-    return "contradicted" if gain < -NOISE * error else "not reached"
+    return _direction(better.mean - worse.mean, error)
 
 
 def _level(claim: Mapping[str, Any], source: str, names: set[str], folder: Path) -> Row:
@@ -96,17 +95,38 @@ def judge_effect(values: Sequence[float], published: float | None) -> str:
     Weaker: so it is, but by less than half of what was `published`.
     """
     mean, error = fmean(values), stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
+    verdict = _direction(mean, error)
+    small = published is not None and mean < published / 2
+    return "weaker" if verdict == "reproduced" and small else verdict
+
+
+def _direction(mean: float, error: float) -> str:
+    """Is a quantity that should be positive told apart from zero by its standard error?"""
     if mean > NOISE * error:
-        return "weaker" if published is not None and mean < published / 2 else "reproduced"
+        return "reproduced"
     return "contradicted" if mean < -NOISE * error else "not reached"
 
 
-def _effect(claim: Mapping[str, Any], source: str, names: set[str], folder: Path) -> Row:
+def _findings(folder: Path, name: str) -> tuple[dict[str, tuple[float, ...]], str] | None:
+    """What a recorded study found and at which scale; None if it is not recorded."""
+    if name not in recorded("studies", folder):
+        return None
+    study = load_study(name, folder)
+    return findings(study), study.profile
+
+
+def _effect(
+    read: Callable[[str], tuple[dict[str, tuple[float, ...]], str] | None],
+    claim: Mapping[str, Any],
+    source: str,
+    names: set[str],
+    folder: Path,
+) -> Row:
     """A claim about a study's finding: as claimed, it is positive."""
     ours, verdict, scale = "not tried", "not tried", "laptop"
-    if claim["study"] in recorded("studies", folder):
-        study = load_study(claim["study"], folder)
-        values, scale = findings(study)[claim["finding"]], study.profile
+    known = read(claim["study"])
+    if known:
+        values, scale = known[0][claim["finding"]], known[1]
         verdict = judge_effect(values, claim["published"])
         spread = f" ± {stdev(values):.{claim['digits']}f}" if len(values) > 1 else ""
         ours = f"{fmean(values):.{claim['digits']}f}{spread} (n = {len(values)})"
