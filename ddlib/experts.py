@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ddlib.data import ImageData
-from ddlib.ensemble import flatten, side_by_side, unflatten
+from ddlib.ensemble import flatten, unflatten
 from ddlib.files import damaged, load_tensors, save_tensors
 from ddlib.networks import build
-from ddlib.training import Recipe, train_epochs
+from ddlib.training import Recipe, networks_at_once, train_epochs
 
 SAVE_SECONDS = 60.0  # the most that a kill may cost
 
@@ -39,7 +39,7 @@ def train_experts(
     if recipe.momentum:
         raise ValueError("experts are trained without momentum, so that a path can be continued")
     net = build(network, real.shape, len(real.classes))
-    together = side_by_side(net, recipe.batch or len(real.train_labels), real.shape, real.device)
+    together = networks_at_once(net, real.train_images, recipe)
     paths = []
     with tqdm(desc="expert epochs", total=len(seeds) * recipe.epochs) as bar:
         for i in range(0, len(seeds), together):

@@ -44,8 +44,7 @@ def train(
     image j counts for network i (0 leaves it out). Networks run `together` at a time, by default
     as many as the device has memory for; their results do not depend on it.
     """
-    batch = min(recipe.batch or len(images), len(images))
-    together = together or side_by_side(net, batch, tuple(images.shape[1:]), images.device)
+    together = together or networks_at_once(net, images, recipe)
     chunks = []
     for start in range(0, len(seeds), together):
         own = None if weights is None else weights[start : start + together]
@@ -53,6 +52,12 @@ def train(
         *_, last = train_epochs(net, images, labels, recipe, few, weights=own)
         chunks.append(last)
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def networks_at_once(net: nn.Module, images: Float[Tensor, "n c h w"], recipe: Recipe) -> int:
+    """How many networks the device has memory for while they train on `images`."""
+    batch = min(recipe.batch or len(images), len(images))
+    return side_by_side(net, batch, tuple(images.shape[1:]), images.device)
 
 
 def train_epochs(
@@ -87,12 +92,8 @@ def train_epochs(
         draws = [generator(seed, "epoch", epoch, device=images.device) for seed in seeds]
         for rows in _batches(len(images), recipe.batch, draws):
             x, y = _pick(images, labels, rows, recipe, draws)
-            answers = call(x)
-            own = None if weights is None or rows is None else weights.gather(1, rows)
-            loss = cross_entropy(answers, y, weights if rows is None else own).sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            own = weights if weights is None or rows is None else weights.gather(1, rows)
+            _step(optimizer, cross_entropy(call(x), y, own))
         yield parameters
 
 
@@ -109,11 +110,16 @@ def train_steps(net: nn.Module, real: ImageData, recipe: Recipe, seed: int) -> I
     for epoch in count():
         draws = generator(seed, "epoch", epoch, device=real.device)
         for (rows,) in _batches(len(real.train_images), recipe.batch, [draws]):
-            loss = F.cross_entropy(call(real.train_images[rows])[0], real.train_labels[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            x, y = real.train_images[rows], real.train_labels[rows]
+            _step(optimizer, cross_entropy(call(x), y))
             yield parameters
+
+
+def _step(optimizer: torch.optim.Optimizer, losses: Float[Tensor, " m"]) -> None:
+    """One step of every network on its own loss."""
+    optimizer.zero_grad()
+    losses.sum().backward()
+    optimizer.step()
 
 
 def _batches(

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from ddlib.data import ImageData, sample_per_class
 from ddlib.ensemble import Parameters, flatten, forward, unflatten
-from ddlib.instruments.easy import easy_images
 from ddlib.instruments.hessian import hessian_vector_product as product_at
 from ddlib.instruments.hessian import hutchinson_trace, mean_loss, rademacher, spectrum
+from ddlib.instruments.yardsticks import easy_images
 from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once

@@ -11,9 +11,8 @@ from torch import Tensor
 from ddlib import augment
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
-from ddlib.ensemble import side_by_side
 from ddlib.networks import build
-from ddlib.training import Recipe, accuracy, train
+from ddlib.training import Recipe, accuracy, networks_at_once, train
 
 # Two named protocols; a number means nothing without the name of the one that made it.
 PROTOCOLS = {
@@ -122,11 +121,8 @@ def train_and_test(
     if threads:
         torch.set_num_threads(threads)
     images, labels = synthetic.images, synthetic.labels
-    shape = tuple(images.shape[1:])
-    net = build(network, shape, len(synthetic.classes))
-    together = side_by_side(
-        net, min(recipe.batch or len(images), len(images)), shape, images.device
-    )
+    net = build(network, tuple(images.shape[1:]), len(synthetic.classes))
+    together = networks_at_once(net, images, recipe)
     accuracies = []
     for i in range(0, len(seeds), together):
         parameters = train(net, images, labels, recipe, seeds[i : i + together], together=together)

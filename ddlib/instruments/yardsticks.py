@@ -4,11 +4,12 @@ from itertools import islice
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Int
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
+from ddlib.ensemble import Parameters, unflatten
 from ddlib.networks import build
 from ddlib.presets import METHODS
 from ddlib.seeds import generator
@@ -18,9 +19,10 @@ JUDGE = 1000  # seeds of the networks that say what is easy: not among those tha
 
 
 def started_from(one: DistilledSet, real: ImageData) -> tuple[Tensor, Tensor]:
-    """The images that a recorded set was before the first step of its distillation.
+    """The images that a set like this one is before the first step of its distillation.
 
     All methods that start from real images start from the same ones when they have the same seed.
+    A set that was recorded when draws were made differently began with other images than these.
     """
     made = dict(one.meta["method"])
     start = METHODS[made.pop("tag")](**made).initialize(real, one.meta["seed"])
@@ -39,10 +41,25 @@ def easy_rows(
     net = build("convnet", real.shape, len(real.classes))
     *_, judge = islice(train_steps(net, real, recipe, JUDGE + seed), steps + 1)
     images, labels = real.train_images[rows.flatten()], real.train_labels[rows.flatten()]
-    losses = F.cross_entropy(logits(net, judge, images)[0], labels, reduction="none").view(
-        rows.shape
-    )
+    losses = losses_of(net, judge, images, labels).view(rows.shape)
     return rows.gather(1, losses.topk(ipc, largest=False).indices)
+
+
+def easy_images(
+    net: nn.Module, theta: Float[Tensor, "1 p"], real: ImageData, pool: int, each: int = 10
+) -> Int[Tensor, "2 n"]:
+    """Rows of two sets of real images, `each` per class: those of lowest loss for one network."""
+    images, labels = real.train_images[:pool], real.train_labels[:pool]
+    order = losses_of(net, unflatten(net, theta), images, labels).argsort()
+    best = [order[labels[order] == c][: 2 * each].view(each, 2) for c in range(len(real.classes))]
+    return torch.cat(best).T
+
+
+def losses_of(
+    net: nn.Module, judge: Parameters, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]
+) -> Float[Tensor, " n"]:
+    """What each image costs one network."""
+    return F.cross_entropy(logits(net, judge, images)[0], labels, reduction="none")
 
 
 def blends(real: ImageData, ipc: int, blend: int, seed: int) -> tuple[Tensor, Tensor]:
