@@ -153,6 +153,9 @@ def record_study(
     sets = {
         tag: [s.to(real.device) for s in some] for tag, some in recorded_sets(real.name).items()
     }
+    if not sets:
+        make = f"python -m ddlib record --profile {profile} --ipcs {IPC}"
+        raise ValueError(f"no distilled sets of {real.name} are recorded; make them with: {make}")
     settings = module.SETTINGS[profile]
     made = {tag: [one.meta for one in some] for tag, some in sets.items()}
     about = {"question": question, "settings": asdict(settings), "data": real.name, "sets": made}

@@ -116,6 +116,7 @@ def test_a_killed_study_goes_on_where_it_stopped(
     made, stop = [], [2]
     monkeypatch.setattr(studies, "question_module", lambda question: toy_module(stop, made))
     monkeypatch.setattr(studies, "load", lambda name, device: toy_data())
+    monkeypatch.setattr(studies, "recorded_sets", lambda dataset: {"random": ()})
     record = lambda: record_study("toys", "fast", work=tmp_path, note="n", folder=tmp_path)  # noqa: E731
     with pytest.raises(Killed):
         record()
@@ -128,6 +129,15 @@ def test_a_killed_study_goes_on_where_it_stopped(
     assert read.profile == "fast"
     assert read.passport["data"] == "n"
     assert read.passport["seconds"] >= 0
+
+
+def test_a_study_without_sets_says_what_makes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "load", lambda name, device: replace(toy_data(), name="unknown"))
+    monkeypatch.setattr(studies, "QUESTIONS", ("mixing",))
+    with pytest.raises(ValueError, match=r"no distilled sets of unknown.*record --profile fast"):
+        record_study("mixing", "fast", work=tmp_path, note="", folder=tmp_path)
 
 
 def test_the_sets_that_studies_take_apart_ship_in_pairs() -> None:
