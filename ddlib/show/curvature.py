@@ -14,9 +14,7 @@ from ddlib.instruments.hessian import released_stop, smoothed
 from ddlib.show.looks import LOOKS, Look, finish
 from ddlib.studies import Study
 
-CONTROLS = {"real": Look("sample of real images", "#000000", "*"),
-            "easy": Look("easy real images", "#A0522D", "v")}  # fmt: skip
-OWN = LOOKS | CONTROLS
+OWN = LOOKS | {"real": Look("sample of real images", "#000000", "*")}
 # Smoothed traces at step 60, at the peak and at step 299, one network: read off the figure of Yang
 # et al. (2024) as their notebook stores it, to about 40.
 PUBLISHED = {

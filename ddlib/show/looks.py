@@ -27,6 +27,10 @@ LOOKS = {
     "dc": Look("gradient matching (DC)", "#009E73", "D"),
     "dsa": Look("gradient matching (DSA)", "#009E73", "d"),
     "mtt": Look("trajectory matching", "#CC79A7", "X"),
+    # Real images, or made from them, that sets are held against.
+    "start": Look("images before distillation", "#B09A74", "h"),
+    "easy": Look("easy training images", "#56B4E9", "<"),
+    "mean": Look("class means", "#D55E00", ">"),
 }
 SCALES = {
     "fast": "fast scale: 8×8 digits, small network",

@@ -1,6 +1,6 @@
 """Figures of chapter 09: who recognizes which images, and how surely."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -60,6 +60,15 @@ def _dots(axis: Axes, x: float | int, values: Tensor, color: str, marker: str, *
         axis.plot([x], values.mean(), marker, color=color, markersize=7, **more)
 
 
+def _panel(axis: Axes, found: Mapping[str, Tensor], line: Tensor, label: str) -> None:
+    """The networks' values on each source, and a line where real images are."""
+    for x, (source, values) in enumerate(found.items()):
+        _dots(axis, x, values, LOOKS[source].color, LOOKS[source].marker)
+    axis.axhline(line, color="black", linewidth=1)
+    axis.set_ylabel(label, fontsize=8)
+    _name_sources(axis, tuple(found))
+
+
 def _name_sources(axis: Axes, sources: Sequence[str]) -> None:
     axis.set_xticks(
         range(len(sources)), [LOOKS[s].label for s in sources], rotation=40, ha="right", fontsize=7
@@ -76,17 +85,13 @@ def _row(n: int, width: float, height: float = 3.2) -> tuple[Figure, list[Axes]]
 def recognition_by_kind(study: Study) -> Figure:
     """Accuracy of each kind of network on each source, beside its accuracy on real test images."""
     figure, axes = _row(len(study.axes["network"]), 9.5, 3.4)
-    sources = study.axes["source"]
     for axis, kind in zip(axes, study.axes["network"], strict=True):
-        for x, source in enumerate(sources):
-            look = LOOKS[source]
-            _dots(axis, x, recognized(study, kind, source), look.color, look.marker)
-        axis.axhline(level(study, kind, "test").mean(), color="black", linewidth=1)
+        found = {source: recognized(study, kind, source) for source in study.axes["source"]}
+        _panel(axis, found, level(study, kind, "test").mean(), "")
         axis.axhline(level(study, kind, "shuffled").mean(), color="black", linewidth=1, ls=":")
         n = len(level(study, kind, "test"))
         axis.set_title(f"{kind} (n = {n})", fontsize=8)
         axis.set_ylim(0, 103)
-        _name_sources(axis, sources)
     axes[0].set_ylabel("images recognized, percent\n(line: real test images)", fontsize=8)
     return finish(figure, axes, study.profile)
 
@@ -152,18 +157,13 @@ def recognition_changes(study: Study) -> Figure:
 def recognition_sureness(study: Study) -> Figure:
     """Probability of the true class and margin, for sets and for real test images."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-    sources = study.axes["source"]
     labels = {"probability": "probability of true class, percent"}
     labels["margin"] = "mean margin, logits"
     for axis, (measure, label) in zip(axes, labels.items(), strict=True):
-        for x, source in enumerate(sources):
-            look = LOOKS[source]
-            found = recognized(study, MAIN, source, measure=measure)
-            _dots(axis, x, found, look.color, look.marker)
+        found = {s: recognized(study, MAIN, s, measure=measure) for s in study.axes["source"]}
         where = {"network": MAIN, "half": "other", "level": "test", "measure": measure}
-        axis.axhline(study.pick("levels", **where).nanmean(), color="black", linewidth=1)
-        axis.set_ylabel(f"{label}\n(line: real test images)", fontsize=8)
-        _name_sources(axis, sources)
+        line = study.pick("levels", **where).nanmean()
+        _panel(axis, found, line, f"{label}\n(line: real test images)")
     return finish(figure, list(axes), study.profile)
 
 
@@ -189,17 +189,13 @@ def recognition_steps(study: Study) -> Figure:
 def recognition_places(study: Study) -> Figure:
     """Labels of the nearest real images, and how far out the sets lie in their class."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-    sources = study.axes["source"]
     labels = {"agreement": "neighbors with own label, percent"}
     labels["percentile"] = "distance to mean, percentile"
     for axis, (name, label) in zip(axes, labels.items(), strict=True):
-        for x, source in enumerate(sources):
-            look = LOOKS[source]
-            _dots(axis, x, study.pick(name, source=source).mean(1), look.color, look.marker)
-        axis.axhline(study.arrays[f"{name}_real"].mean(), color="black", linewidth=1)
-        axis.set_ylabel(f"{label}\n(line: real images held out)", fontsize=8)
+        found = {s: study.pick(name, source=s).mean(1) for s in study.axes["source"]}
+        line = study.arrays[f"{name}_real"].mean()
+        _panel(axis, found, line, f"{label}\n(line: real images held out)")
         axis.set_ylim(0, 103)
-        _name_sources(axis, sources)
     return finish(figure, list(axes), study.profile)
 
 

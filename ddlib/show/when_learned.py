@@ -17,9 +17,6 @@ from ddlib.studies import Study
 YARDSTICK_LOOKS = {
     "test": Look("real test images", "#000000", "*"),
     "random": Look("random training images", "#7F7F7F", "o"),
-    "start": Look("images before distillation", "#B09A74", "h"),
-    "easy": Look("easy training images", "#56B4E9", "<"),
-    "mean": Look("class means", "#D55E00", ">"),
 }
 ALL = LOOKS | YARDSTICK_LOOKS
 # The released figure, read off by eye: percent after so many steps, one network and one set each.
