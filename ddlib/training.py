@@ -1,6 +1,6 @@
 """Train many networks on one set of images, each with its own seed and, on request, subset."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from ddlib import augment
 from ddlib.data import ImageData
-from ddlib.ensemble import Parameters, forward, initialize_many, side_by_side, trainable
+from ddlib.ensemble import (
+    Parameters,
+    forward,
+    initialize_many,
+    side_by_side,
+    trainable,
+    unflatten,
+)
 from ddlib.seeds import generator
 
 
@@ -163,6 +170,15 @@ def cross_entropy(
     if weights is None:
         return losses.mean(1)
     return (weights * losses).sum(1) / weights.sum(1).clamp_min(1e-12)
+
+
+def mean_loss(
+    net: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"] | Float[Tensor, "n k"],
+) -> Callable[[Float[Tensor, "m p"]], Float[Tensor, " m"]]:
+    """The mean cross-entropy on fixed images as a function of theta, a number for each network."""
+    return lambda theta: cross_entropy(forward(net, unflatten(net, theta), images), labels)
 
 
 @torch.no_grad()

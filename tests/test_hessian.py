@@ -14,7 +14,6 @@ from ddlib.instruments.hessian import (
     hessian_vector_product,
     hutchinson_trace,
     lanczos,
-    mean_loss,
     rademacher,
     released_stop,
     smoothed,
@@ -23,6 +22,7 @@ from ddlib.instruments.hessian import (
 )
 from ddlib.networks import ConvNet
 from ddlib.seeds import generator
+from ddlib.training import mean_loss
 
 pytestmark = pytest.mark.usefixtures("double")
 NORMS = ("instance", "group", "layer", "none")

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from ddlib.data import ImageData, sample_per_class
 from ddlib.ensemble import Parameters, flatten, forward, unflatten
 from ddlib.instruments.hessian import hessian_vector_product as product_at
-from ddlib.instruments.hessian import hutchinson_trace, mean_loss, rademacher, spectrum
+from ddlib.instruments.hessian import hutchinson_trace, rademacher, spectrum
 from ddlib.instruments.yardsticks import easy_images
 from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
-from ddlib.training import Recipe, accuracy, train_epochs, train_steps
+from ddlib.training import Recipe, accuracy, mean_loss, train_epochs, train_steps
 
 SETS = ("random", "bptt", "dm", "dc", "mtt")  # sets of one size; "random" is the control
 SOURCES = ("real", "easy", *SETS)  # "easy": real images that another network knows best

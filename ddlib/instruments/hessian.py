@@ -9,22 +9,10 @@ from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
-
-from ddlib.ensemble import forward, unflatten
-from ddlib.training import cross_entropy
+from torch import Tensor
 
 Loss = Callable[[Float[Tensor, "m p"]], Float[Tensor, " m"]]
 Product = Callable[[Float[Tensor, "m p"]], Float[Tensor, "m p"]]  # v -> H v
-
-
-def mean_loss(
-    net: nn.Module,
-    images: Float[Tensor, "n c h w"],
-    labels: Int[Tensor, " n"] | Float[Tensor, "n k"],
-) -> Loss:
-    """The mean cross-entropy on fixed images, as a function of theta."""
-    return lambda theta: cross_entropy(forward(net, unflatten(net, theta), images), labels)
 
 
 def hessian_vector_product(loss: Loss, theta: Float[Tensor, "m p"]) -> Product:

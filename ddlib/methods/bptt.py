@@ -12,16 +12,16 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ddlib import augment
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distillation import Objective, Variables
-from ddlib.ensemble import flatten, forward, initialize_many, unflatten
+from ddlib.ensemble import flatten, initialize_many
 from ddlib.methods.coresets import Init, first_images
 from ddlib.networks import build
 from ddlib.seeds import generator, new_key, pick
-from ddlib.training import cross_entropy
+from ddlib.training import mean_loss
 from ddlib.unroll import Loss, Rule, adam, inner_loss, sgd, train_through, unroll
 
 
@@ -82,7 +82,7 @@ class BPTT:
             key, shown = new_key(draws), self.render(variables)
             theta = flatten(net, initialize_many(net, range(key, key + self.nets), real.device))
             rows = sample_per_class(real, self.batch_real, draws).flatten()
-            test = test_loss(net, real.train_images[rows], real.train_labels[rows])
+            test = mean_loss(net, real.train_images[rows], real.train_labels[rows])
             inner = inner_loss(net, key, self.batch, kinds)
             train = inner, rule, theta, shown["images"], shown["labels"], lr
             return loss_after_training(test, *train, self._window(draws))
@@ -117,10 +117,3 @@ def loss_after_training(
     before = train_through(inner, rule, rule.begin(theta), *given, range(window.start))
     state = deque([rule.begin(theta), *before], maxlen=1).pop()
     return test(unroll(inner, rule, state, *given, window)[0]).mean()
-
-
-def test_loss(
-    net: nn.Module, images: Float[Tensor, "n c h w"], labels: Tensor
-) -> Callable[[Tensor], Tensor]:
-    """The cross-entropy of networks theta (m, p) on real images, one number for each network."""
-    return lambda theta: cross_entropy(forward(net, unflatten(net, theta), images), labels)
