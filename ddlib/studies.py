@@ -27,6 +27,8 @@ from ddlib.provenance import peak_memory_mib, provenance
 from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
 
 QUESTIONS = ("recognition", "mixing", "agreement", "when_learned", "curvature", "transfer")
+# Questions about attributes are asked of the data whose attributes are known. They make their sets.
+OWN_DATA: dict[str, str] = {}
 IPC = 10  # images per class of the sets that are taken apart
 Sets = Mapping[str, Sequence[DistilledSet]]  # by tag, one for each seed
 Tensors = dict[str, Tensor]
@@ -149,11 +151,11 @@ def record_study(
 ) -> Study:
     """Run one experiment on the recorded sets, or finish it, and save what it found."""
     module = question_module(question)
-    real = load(DATASETS[profile], device_for(profile))
+    real = load(OWN_DATA.get(question, DATASETS[profile]), device_for(profile))
     sets = {
         tag: [s.to(real.device) for s in some] for tag, some in recorded_sets(real.name).items()
     }
-    if not sets:
+    if not sets and question not in OWN_DATA:
         make = f"python -m ddlib record --profile {profile} --ipcs {IPC}"
         raise ValueError(f"no distilled sets of {real.name} are recorded; make them with: {make}")
     settings = module.SETTINGS[profile]

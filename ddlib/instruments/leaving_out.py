@@ -1,0 +1,47 @@
+"""Influence by retraining: the loss on a test image when some training images are left out."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from ddlib.training import Recipe, logits, train
+
+
+def each_alone(n: int, device: torch.device | None = None) -> Bool[Tensor, "n n"]:
+    """The groups of leave-one-out: group j holds image j alone."""
+    return torch.eye(n, dtype=torch.bool, device=device)
+
+
+def influence(
+    net: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    recipe: Recipe,
+    seeds: Sequence[int],
+    groups: Bool[Tensor, "g n"],
+    test_images: Float[Tensor, "t c h w"],
+    test_labels: Int[Tensor, " t"],
+) -> Float[Tensor, "net g t"]:
+    """Loss on each test image without a group of images, minus the loss with all: above 0 it helps.
+
+    Exact: for every group a network is trained anew on the images outside of it, from the same
+    start and with the mean loss of the images that are left. All that is random comes from `seeds`,
+    so that a group without members has an influence of zero.
+    """
+    weights = torch.cat([torch.zeros_like(groups[:1]), groups]).logical_not().float()
+    found = []
+    for seed in seeds:
+        trained = train(net, images, labels, recipe, [seed] * len(weights), weights=weights)
+        losses = losses_on(logits(net, trained, test_images), test_labels)
+        found.append(losses[1:] - losses[0])
+    return torch.stack(found)
+
+
+def losses_on(answers: Float[Tensor, "m t k"], labels: Int[Tensor, " t"]) -> Float[Tensor, "m t"]:
+    """The cross-entropy of each network on each image."""
+    m, t = answers.shape[:2]
+    flat = F.cross_entropy(answers.flatten(0, 1), labels.repeat(m), reduction="none")
+    return flat.view(m, t)
