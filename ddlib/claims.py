@@ -9,13 +9,15 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from scipy.stats import t as student
+
 from ddlib.results import RECORDED, Result, load_result, recorded
 from ddlib.show import LOOKS
 from ddlib.studies import findings, load_study
 
 VERDICTS = ("reproduced", "weaker", "not reached", "contradicted", "not tried")
 WEAKER = 5.0  # points below a published level that still count as the same effect, but weaker
-NOISE = 2.0  # standard errors within which two means are not told apart
+CONFIDENCE = 0.95  # of the interval that must not hold zero before a difference counts
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,14 @@ def judge_level(result: Result, published: float, tolerance: float) -> str:
 
 
 def judge_order(better: Result, worse: Result) -> str:
-    """Reproduced: the means differ as claimed by more than two standard errors.
+    """Reproduced: Welch's 95 percent interval of the difference lies above zero.
 
-    The standard error counts every network; networks trained on one set share its luck, so with
-    two sets it is a little too small.
+    It counts every network; networks trained on one set share its luck, so with two sets it is a
+    little too narrow.
     """
-    error = sqrt(better.std**2 / better.n + worse.std**2 / worse.n)
-    return _direction(better.mean - worse.mean, error)
+    a, b = better.std**2 / better.n, worse.std**2 / worse.n
+    freedom = (a + b) ** 2 / (a**2 / (better.n - 1) + b**2 / (worse.n - 1))
+    return _direction(better.mean - worse.mean, sqrt(a + b), freedom)
 
 
 def _level(claim: Mapping[str, Any], source: str, names: set[str], folder: Path) -> Row:
@@ -90,21 +93,25 @@ def _order(claim: Mapping[str, Any], source: str, names: set[str], folder: Path)
 
 
 def judge_effect(values: Sequence[float], published: float | None) -> str:
-    """Reproduced: the mean of `values` is above zero by more than two standard errors.
+    """Reproduced: Student's 95 percent interval of the mean of `values` lies above zero.
 
-    Weaker: so it is, but by less than half of what was `published`.
+    Weaker: so it does, but the mean is less than half of what was `published`. One value alone has
+    no interval, and reaches nothing.
     """
-    mean, error = fmean(values), stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
-    verdict = _direction(mean, error)
+    if len(values) < 2:
+        return "not reached"
+    mean = fmean(values)
+    verdict = _direction(mean, stdev(values) / sqrt(len(values)), float(len(values) - 1))
     small = published is not None and mean < published / 2
     return "weaker" if verdict == "reproduced" and small else verdict
 
 
-def _direction(mean: float, error: float) -> str:
-    """Is a quantity that should be positive told apart from zero by its standard error?"""
-    if mean > NOISE * error:
+def _direction(mean: float, error: float, freedom: float) -> str:
+    """Is a quantity that should be positive told apart from zero, given its standard error?"""
+    half = student.ppf((1 + CONFIDENCE) / 2, freedom) * error
+    if mean > half:
         return "reproduced"
-    return "contradicted" if mean < -NOISE * error else "not reached"
+    return "contradicted" if mean < -half else "not reached"
 
 
 def _findings(folder: Path, name: str) -> tuple[dict[str, tuple[float, ...]], str] | None:

@@ -3,10 +3,11 @@
 import json
 import re
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 import nbformat
 import pytest
+from scipy.stats import ttest_1samp, ttest_ind
 
 from ddlib.claims import VERDICTS, corrections, judge_effect, judge_level, judge_order, ledger
 from ddlib.results import RECORDED, Result
@@ -35,24 +36,33 @@ def test_a_level_is_judged_by_how_far_it_falls_short(mean: float, verdict: str) 
 
 @pytest.mark.parametrize(
     ("gain", "verdict"),
-    [(3.0, "reproduced"), (1.0, "not reached"), (-1.0, "not reached"), (-3.0, "contradicted")],
+    [(6.1, "reproduced"), (6.0, "not reached"), (-6.0, "not reached"), (-6.1, "contradicted")],
 )
-def test_an_order_needs_more_than_two_standard_errors(gain: float, verdict: str) -> None:
-    low, high = result(29.0, 31.0), result(29.0 + gain, 31.0 + gain)  # error of the difference 1.41
+def test_an_order_needs_an_interval_without_zero(gain: float, verdict: str) -> None:
+    low, high = result(29.0, 31.0), result(29.0 + gain, 31.0 + gain)
+    # Standard error of the difference: sqrt 2. Two degrees of freedom: 4.303 times that is 6.085.
     assert judge_order(high, low) == verdict
+
+
+def test_an_order_of_uneven_spreads_has_the_freedom_of_welch() -> None:
+    steady, loose = result(*[30.0, 30.02] * 5), result(28.0, 32.0)
+    # Nearly all of the error, 2.0, comes from two networks: one degree of freedom, 12.71 errors.
+    assert judge_order(result(*[54.0, 54.02] * 5), loose) == "not reached"
+    assert judge_order(result(*[57.0, 57.02] * 5), loose) == "reproduced"
+    assert judge_order(result(*[31.0, 31.02] * 5), steady) == "reproduced"
 
 
 @pytest.mark.parametrize(
     ("values", "published", "verdict"),
     [
-        ((2.0, 4.0), None, "reproduced"),  # mean 3, standard error 1
-        ((2.0, 4.0), 6.0, "reproduced"),
-        ((2.0, 4.0), 6.1, "weaker"),
-        ((0.0, 4.0), None, "not reached"),
-        ((-4.0, 0.0), None, "not reached"),
-        ((-4.0, -2.0), 6.0, "contradicted"),
-        ((0.1,), None, "reproduced"),
-        ((0.0,), None, "not reached"),
+        ((2.0, 3.0, 4.0), None, "reproduced"),  # 3, interval of 4.303 / sqrt 3 = 2.48 either way
+        ((2.0, 3.0, 4.0), 6.0, "reproduced"),
+        ((2.0, 3.0, 4.0), 6.1, "weaker"),
+        ((1.4, 2.4, 3.4), None, "not reached"),
+        ((-3.4, -2.4, -1.4), None, "not reached"),
+        ((-4.0, -3.0, -2.0), 6.0, "contradicted"),
+        ((2.0, 4.0), None, "not reached"),  # two values: 12.7 standard errors
+        ((99.0,), None, "not reached"),
     ],
 )
 def test_an_effect_needs_the_claimed_sign_and_half_the_size(
@@ -98,9 +108,10 @@ def expected(claim: dict) -> str:
     better, worse = raw(claim["better"]), raw(claim["worse"])
     if better is None or worse is None:
         return "not tried"
-    error = (stdev(better) ** 2 / len(better) + stdev(worse) ** 2 / len(worse)) ** 0.5
-    gain = (fmean(better) - fmean(worse)) / error
-    return "reproduced" if gain > 2 else "contradicted" if gain < -2 else "not reached"
+    interval = ttest_ind(better, worse, equal_var=False).confidence_interval(0.95)
+    return (
+        "reproduced" if interval.low > 0 else "contradicted" if interval.high < 0 else "not reached"
+    )
 
 
 def expected_effect(claim: dict) -> str:
@@ -108,13 +119,10 @@ def expected_effect(claim: dict) -> str:
     if not (RECORDED / "studies" / f"{claim['study']}.safetensors").exists():
         return "not tried"
     values = findings(load_study(claim["study"]))[claim["finding"]]
-    mean = sum(values) / len(values)
-    error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0
-    if abs(mean) <= 2 * error:
-        return "not reached"
-    if mean < 0:
-        return "contradicted"
-    return "weaker" if mean < (claim["published"] or 0) / 2 else "reproduced"
+    interval = ttest_1samp(values, 0).confidence_interval(0.95)
+    if interval.low > 0:
+        return "weaker" if fmean(values) < (claim["published"] or 0) / 2 else "reproduced"
+    return "contradicted" if interval.high < 0 else "not reached"
 
 
 def test_corrections_say_what_was_mended_and_where_to_see_it() -> None:

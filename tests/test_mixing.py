@@ -19,8 +19,8 @@ from ddlib.studies import Keeper, Sets, Study, findings
 from ddlib.training import Recipe, train
 
 SMALL = Settings(
-    sources=("random", "dm", "bptt"), doses=(0, 3), runs=2, wide=(5,), wide_sources=("bptt",),
-    wide_runs=1, probed=("bptt",), control_runs=1, dose=3, changed=("dm",), change_runs=1, steps=4,
+    sources=("random", "dm", "bptt"), doses=(0, 3), runs=2, wide=(5,),
+    wide_sources=("random", "bptt"), wide_runs=1, probed=("bptt",), control_runs=1, dose=3, changed=("dm",), change_runs=1, steps=4,
 )  # fmt: skip
 
 
@@ -163,13 +163,15 @@ def test_findings_are_differences_within_a_run(real: ddlib.ImageData, sets: Sets
     )
     control = torch.zeros_like(study.arrays["control"]) + 57
     order = torch.tensor([[[55.0], [61.0]]])
-    changed = {"accuracy": accuracy, "control": control, "order": order}
+    wide = torch.tensor([[[46.0]], [[48.0]]])
+    changed = {"accuracy": accuracy, "control": control, "order": order, "wide": wide}
     made = replace(study, arrays={**study.arrays, **changed})
     found = findings(made)
     assert found["dip bptt"] == (10.0, 8.0)
     assert found["gain random"] == (3.0, 3.0)
     assert found["lead bptt"] == (17.0, 20.0)
     assert found["closing bptt"] == (13.0, 11.0)
+    assert found["gone bptt"] == (28.0,)  # 30 points above random images, 2 are left
     assert found["deeper dip"] == (9.0, 7.5)
     assert found["diluted bptt"] == (3.0,)
     assert found["beyond diluted bptt"] == (7.0,)

@@ -176,6 +176,8 @@ def test_findings_are_differences_of_paired_networks(study: Study) -> None:
     found = findings(study)
     gap = recognized(study, "convnet", "bptt") - recognized(study, "convnet", "dm")
     assert found["bptt_over_dm"] == pytest.approx(tuple(gap.tolist()))
+    near = study.pick("agreement", source="mtt") - study.pick("agreement", source="dm")
+    assert found["mtt_nearer_dm"] == pytest.approx(tuple(near.mean(1).tolist()))
     assert len(found["norm_gm"]) == 1
     leak = [recognized(study, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
     assert found["leak_starts"] == pytest.approx(tuple((leak[0] - leak[1]).tolist()))

@@ -188,6 +188,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
 
     `dip TAG` is what the set loses when ten real images per class join; `lead TAG` is how far it
     then still is above as many images that are all real; `gap TAG` is that lead without them.
+    `gone TAG` is how much of the gap the largest of the wide doses takes away.
     """
     found = {}
     dose = study.settings["dose"]
@@ -208,6 +209,12 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found[f"{order} {tag}"] = study.pick("accuracy", source=tag, dose=0)[: len(made)] - made
     for tag in study.axes["changed"]:
         found[f"outside {tag}"] = 100 * study.pick("outside", source=tag)
+    if study.axes["wide_dose"] and "random" in study.axes["wide_source"]:
+        most = study.pick("wide", wide_dose=study.axes["wide_dose"][-1])  # (source, run)
+        random = most[study.axes["wide_source"].index("random")]
+        for tag, wide in zip(study.axes["wide_source"], most, strict=True):
+            n = min(len(wide), len(found[f"gap {tag}"]))
+            found[f"gone {tag}"] = found[f"gap {tag}"][:n] - (wide - random)[:n]
     found["gain random"] = -found["dip random"]
     if {"dm", "bptt"} <= set(study.axes["source"]):
         found["deeper dip"] = found["dip bptt"] - found["dip dm"]

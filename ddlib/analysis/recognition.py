@@ -228,6 +228,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         "bptt_over_gm": (get(["bptt"]), get(gm)),
         "mtt_over_dm": (get(["mtt"]), get(["dm"])),
         "mtt_over_gm": (get(["mtt"]), get(gm)),
+        "bptt_over_test": (get(["bptt"]), test),
+        "mtt_over_test": (get(["mtt"]), test),
         "dm_below_test": (test, get(["dm"])),
         "gm_below_test": (test, get(gm)),
         "convnet_over_resnet": (get(WEAK), get(WEAK, "resnet-batch")),
@@ -240,6 +242,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         "leak_sets": (get(learned, half="own"), get(learned)),
         "beyond_starts": (get(learned), get(learned, version="start")),
         "dm_beyond_starts": (get(["dm"]), get(["dm"], version="start")),
+        "mtt_nearer_dm": tuple(study.pick("agreement", source=s).mean(1) for s in ("mtt", "dm")),
     }
     return {name: _difference(*pair) for name, pair in found.items()}
 
