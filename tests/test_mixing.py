@@ -20,7 +20,8 @@ from ddlib.training import Recipe, train
 
 SMALL = Settings(
     sources=("random", "dm", "bptt"), doses=(0, 3), runs=2, wide=(5,),
-    wide_sources=("random", "bptt"), wide_runs=1, probed=("bptt",), control_runs=1, dose=3, changed=("dm",), change_runs=1, steps=4,
+    wide_sources=("random", "bptt"), wide_runs=1, probed=("bptt",), control_runs=1, dose=3,
+    changed=("dm",), change_runs=1, steps=4,
 )  # fmt: skip
 
 
