@@ -14,7 +14,7 @@ from ddlib.files import load_json
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import RECORDED, Result, Trace, recorded, result_name
 from ddlib.show import LOOKS, SCALES
-from ddlib.studies import QUESTIONS, Study, load_study
+from ddlib.studies import OWN_DATA, QUESTIONS, Study, load_study
 
 
 def passport(record: Result | Trace | Study) -> Markdown:
@@ -87,9 +87,11 @@ def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
     for question in QUESTIONS:
         cells = []
         for profile in profiles:
-            name = f"{DATASETS[profile]}-{question}"
-            seconds = load_study(name).passport["seconds"] if name in names else None
-            cells.append("*open*" if seconds is None else f"recorded, {seconds / 60:.0f} min")
+            name = f"{OWN_DATA.get(question, DATASETS[profile])}-{question}"
+            found = load_study(name) if name in names else None
+            made = found is not None and found.profile == profile
+            minutes = f"recorded, {found.passport['seconds'] / 60:.0f} min" if made else "*open*"
+            cells.append(minutes)
         command = f"`python -m ddlib study {question} --profile PROFILE`"
         lines.append(f"| {question.replace('_', ' ')} | {' | '.join(cells)} | {command} |")
     return Markdown("\n".join(lines))
