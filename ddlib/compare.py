@@ -1,4 +1,4 @@
-"""All recorded methods side by side: one row for each, and two elements that need no kernel."""
+"""All recorded methods side by side: one row for each, and a table that needs no kernel."""
 
 import html
 import json
@@ -11,6 +11,7 @@ from IPython.display import HTML
 
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.distilled import DistilledSet
+from ddlib.files import load_json
 from ddlib.presets import METHODS
 from ddlib.results import (
     RECORDED,
@@ -22,7 +23,6 @@ from ddlib.results import (
     set_name,
 )
 from ddlib.show import LOOKS, SCALES
-from ddlib.slider import png
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Row:
 
     `seconds` are the mean over sets. They are None for chosen images: most were chosen with
     features that another set had paid for. `floats` is None where the set itself is not shipped.
+    `memory` is the peak of the method alone in MiB, beyond packages and data, if it was measured.
     """
 
     tag: str
@@ -39,6 +40,7 @@ class Row:
     results: Mapping[str, Result]  # by protocol
     steps: int | None  # updates of the images
     seconds: float | None
+    memory: int | None
     floats: int | None
     labels: str  # hard or soft
 
@@ -46,6 +48,8 @@ class Row:
 def rows(dataset: str = "cifar10x16", folder: Path = RECORDED) -> list[Row]:
     """Every method and budget that is recorded for `dataset`, in the order of the methods."""
     names, sets = set(recorded("results", folder)), set(recorded("sets", folder))
+    path = folder / "benchmarks" / f"memory-{dataset}.json"
+    memory = load_json(path)["mib"] if path.exists() else {}
     found = []
     for tag in METHODS:
         for ipc in (1, 10, 50):
@@ -54,11 +58,13 @@ def rows(dataset: str = "cifar10x16", folder: Path = RECORDED) -> list[Row]:
             if results:
                 name = set_name(dataset, tag, ipc)
                 made = load_recorded(name, folder) if name in sets else None
-                found.append(_row(tag, results, made))
+                found.append(_row(tag, results, made, memory.get(f"{tag}-ipc{ipc}")))
     return found
 
 
-def _row(tag: str, results: Mapping[str, Result], made: DistilledSet | None) -> Row:
+def _row(
+    tag: str, results: Mapping[str, Result], made: DistilledSet | None, memory: int | None
+) -> Row:
     first = next(iter(results.values()))
     steps = first.settings.get("steps")  # real images that were chosen have none
     seconds = fmean(s for r in results.values() for s in r.distill_seconds)
@@ -69,6 +75,7 @@ def _row(tag: str, results: Mapping[str, Result], made: DistilledSet | None) -> 
         results=results,
         steps=steps,
         seconds=None if steps is None else seconds,
+        memory=memory,
         floats=None if made is None else floats_stored(made),
         labels="soft" if first.settings.get("soft_labels") else "hard",
     )
@@ -189,6 +196,7 @@ def _cells(row: Row) -> dict[str, Cell]:
         cells[f"accuracy, {protocol} (n)"] = (r.mean if r else None, shown)
     cells["updates"] = _number(row.steps)
     cells["seconds to distill"] = _number(None if row.seconds is None else round(row.seconds))
+    cells["memory, MiB"] = _number(row.memory)
     cells["floats stored"] = _number(row.floats)
     cells["labels"] = (row.labels, row.labels)
     return cells
@@ -213,42 +221,3 @@ def _choice(name: str, label: str, options: Mapping[str, str]) -> str:
     listed = "".join(f'<option value="{k}">{html.escape(v)}</option>' for k, v in options.items())
     every = f'<select name="{name}"><option value="">all</option>{listed}</select>'
     return f"<label>{label} {every}</label>"
-
-
-# ---- the images of all methods, class by class ----------------------------------------------
-
-CLASSES_STYLE = """
-#{id} summary{{cursor:pointer;padding:.3rem 0}}
-#{id} .grid{{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.8rem}}
-#{id} figure{{margin:0}}
-#{id} figcaption{{font-size:.8rem;margin:0;color:inherit}}
-#{id} img{{display:block;width:100%;image-rendering:pixelated}}
-"""
-
-
-def classes(sets: Mapping[str, DistilledSet], per_class: int = 5) -> HTML:
-    """The first images of every set, one fold for each class: opens without a kernel or a script.
-
-    `sets` are named by the tags of their methods.
-    """
-    names = next(iter(sets.values())).classes
-    pixels = {t: s.pixels().unflatten(0, (len(names), -1))[:, :per_class] for t, s in sets.items()}
-    key = "dd-classes"
-    folds = ""
-    for c, name in enumerate(names):
-        figures = ""
-        for tag, images in pixels.items():
-            label, shown = LOOKS[tag].label, (images[c] * 255).round().byte()
-            alt = html.escape(f"Class {name}, {label}: the first {len(shown)} images of the class")
-            figures += (
-                f'<figure><img class="pixels" alt="{alt}" '
-                f'src="data:image/png;base64,{png(shown, len(shown))}">'
-                f'<figcaption aria-hidden="true">{html.escape(label)}</figcaption></figure>'
-            )
-        opened = "" if c else " open"
-        folds += (
-            f'<details name="{key}"{opened}><summary>{html.escape(name)}</summary>'
-            f'<div class="grid">{figures}</div></details>'
-        )
-    style = CLASSES_STYLE.format(id=key)
-    return HTML(f'<div class="dd-classes" id="{key}"><style>{style}</style>{folds}</div>')

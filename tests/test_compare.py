@@ -9,7 +9,8 @@ import torch
 from helpers import toy_data
 
 import ddlib
-from ddlib import compare
+from ddlib import compare, gallery
+from ddlib.files import save_json
 from ddlib.results import Result
 
 PASSPORT = {"command": "python -m ddlib record"}
@@ -29,6 +30,7 @@ def folder(tmp_path: Path) -> Path:
     a_result("random", "study").save(tmp_path)
     made = ddlib.distill(toy_data(channels=3), ddlib.RandomSelection(ipc=1))
     made.save(tmp_path / "sets" / "toy-dm-ipc1.safetensors")
+    save_json(tmp_path / "benchmarks" / "memory-toy.json", {"mib": {"dm-ipc1": 321}})
     return tmp_path
 
 
@@ -38,6 +40,7 @@ def test_rows_follow_from_the_records(folder: Path) -> None:
     assert list(chosen.results) == ["study"]
     assert (distilled.seconds, distilled.steps, distilled.labels) == (1250.0, 7, "hard")
     assert distilled.floats == 3 * 3 * 8 * 8
+    assert (chosen.memory, distilled.memory) == (None, 321)
     assert distilled.results["dc"].mean == 44.0
 
 
@@ -62,7 +65,7 @@ def test_the_table_holds_every_row_without_a_script(folder: Path) -> None:
 
 def test_what_is_unknown_sorts_by_nothing(folder: Path) -> None:
     page = compare.table(compare.rows("toy", folder)[:1]).data
-    assert page.count('data-value="">–<') == 4  # protocol dc, updates, seconds, floats
+    assert page.count('data-value="">–<') == 5  # protocol dc, updates, seconds, memory, floats
 
 
 def test_two_scales_do_not_share_a_table(folder: Path) -> None:
@@ -73,7 +76,7 @@ def test_two_scales_do_not_share_a_table(folder: Path) -> None:
 
 def test_classes_show_every_set_with_a_text_alternative() -> None:
     made = ddlib.distill(toy_data(channels=3), ddlib.RandomSelection(ipc=2))
-    page = compare.classes({"random": made, "dm": made}, per_class=1).data
+    page = gallery.classes({"random": made, "dm": made}, per_class=1).data
     assert page.count("<details") == 3
     alts = re.findall(r'alt="(.*?)"', page)
     assert alts[1] == "Class a, distribution matching: the first 1 images of the class"
@@ -85,4 +88,4 @@ def test_shipped_elements_stay_small() -> None:
     assert len(compare.table(found).data) < 50_000
     tags = [row.tag for row in found if row.ipc == 10]
     sets = {tag: ddlib.load_recorded(f"cifar10x16-{tag}-ipc10") for tag in tags}
-    assert len(compare.classes(sets).data) < 500_000
+    assert len(gallery.classes(sets).data) < 500_000

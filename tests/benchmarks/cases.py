@@ -21,6 +21,7 @@ from ddlib.data import ImageData
 from ddlib.distillation import LearningMethod
 from ddlib.distilled import DistilledSet
 from ddlib.networks import build
+from ddlib.presets import METHODS
 from ddlib.provenance import peak_memory_mib
 from ddlib.seeds import generator
 from ddlib.training import Recipe, train
@@ -28,6 +29,7 @@ from ddlib.training import Recipe, train
 Work = Callable[[], None]
 OUTER = ("dm_", "mtt_", "bptt_", "dsa_")  # cases that take outer steps
 NETS = range(20)  # seeds of the evaluated networks
+IPCS = (1, 10, 50)
 
 
 def random_data(shape: tuple[int, int, int], device: str, train: int, test: int) -> ImageData:
@@ -230,6 +232,28 @@ def evaluate_plainly(
         plain.accuracy(net, *test)
 
 
+def memory(tag: str, ipc: int) -> Callable[[str], Work]:
+    """Two updates of a method with the settings of the records; of chosen images, the choice."""
+
+    def setup(device: str) -> Work:
+        profile = "laptop" if device == "cpu" else "full"
+        real = random_data((3, 16, 16) if device == "cpu" else (3, 32, 32), device, 10_000, 10)
+        method = ddlib.preset(tag, ipc, profile)
+        if not isinstance(method, LearningMethod):
+            return lambda: method.initialize(real, 0)
+        return outer_steps(real, method, device)
+
+    return setup
+
+
+def data_alone(device: str) -> Work:
+    """What a process takes before it distills: packages, images, one step on ten of them."""
+    real = random_data((3, 16, 16) if device == "cpu" else (3, 32, 32), device, 10_000, 10)
+    net, few = build("convnet", real.shape, 10), slice(10)
+    data = real.train_images[few], real.train_labels[few]
+    return lambda: train(net, *data, Recipe(epochs=1), [0])
+
+
 def distill_digits(ipc: int) -> Callable[[str], Work]:
     """Distribution matching with its defaults, the whole of `ddlib.distill`."""
 
@@ -266,6 +290,8 @@ CASES: dict[str, Callable[[str], Work]] = {
     "distill_ipc1": distill_digits(1),
     "distill_ipc10": distill_digits(10),
     "evaluate_digits": evaluate_digits,
+    "data_alone": data_alone,
+    **{f"memory_{tag}_{ipc}": memory(tag, ipc) for tag in METHODS for ipc in IPCS},
 }
 
 
