@@ -61,6 +61,11 @@ class Study:
     def name(self) -> str:
         return f"{self.dataset}-{self.question}"
 
+    @property
+    def scale(self) -> str:
+        """What figures and tables name as the scale: the profile, or the data of the question."""
+        return OWN_DATA.get(self.question, self.profile)
+
     def pick(self, array: str, **where: str | int | float) -> Tensor:
         """An array at some labels, its other axes in order: `pick("accuracy", source="dm")`."""
         values = self.arrays[array]
