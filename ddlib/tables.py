@@ -8,8 +8,8 @@ from typing import Any
 from IPython.display import Markdown
 
 from ddlib.analysis.evaluation import PROTOCOLS
-from ddlib.claims import corrections as ledger_corrections
 from ddlib.claims import Row, ledger
+from ddlib.claims import corrections as ledger_corrections
 from ddlib.files import load_json
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import RECORDED, Result, Trace, recorded, result_name
