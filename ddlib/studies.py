@@ -61,6 +61,12 @@ class Study:
     def name(self) -> str:
         return f"{self.dataset}-{self.question}"
 
+    @property
+    def scale(self) -> str:
+        """The scale that figures and tables name: own data have scales of their own."""
+        own = self.question in OWN_DATA
+        return f"{self.dataset}-{self.profile}" if own else self.profile
+
     def pick(self, array: str, **where: str | int | float) -> Tensor:
         """An array at some labels, its other axes in order: `pick("accuracy", source="dm")`."""
         values = self.arrays[array]

@@ -21,7 +21,8 @@ def passport(record: Result | Trace | Study) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
     p = record.passport
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
-    facts = [SCALES[record.profile], f"`{command}`"]
+    scale = record.scale if isinstance(record, Study) else record.profile
+    facts = [SCALES[scale], f"`{command}`"]
     if "seeds" in p:
         sets, networks = (len(p["seeds"][k]) for k in ("sets", "networks"))
         facts += [f"sets: {sets}, networks for each: {networks}"]

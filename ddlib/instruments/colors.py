@@ -1,6 +1,6 @@
 """Which colors an image of `shapes` wears, and the same drawings in two colors for a test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +37,13 @@ def two_colors(real: ImageData, n: int, seed: int) -> TwoColors:
     other, own = (from_pixels(drawn[k][0][rows], real.mean, real.std) for k in (0.0, 1.0))
     moved = (x.to(real.device) for x in (own, other, labels[rows], colors[rows]))
     return TwoColors(*moved)
+
+
+def scores(answers: Int[Tensor, " n2"], test: TwoColors) -> Float[Tensor, " measure"]:
+    """Right on aligned drawings, right on conflicting ones, and taken for the color's class."""
+    aligned, conflict = answers.chunk(2)
+    hits = aligned == test.labels, conflict == test.labels, conflict == test.colors
+    return 100 * torch.stack([hit.float().mean() for hit in hits]).cpu()
 
 
 def pixel_colors(
@@ -84,3 +91,14 @@ def evened(real: ImageData, seed: int) -> Int[Tensor, " n"]:
             raise ValueError("a class never wears one of the colors: nothing can be repeated")
         rows.append(mine[torch.randint(len(mine), (each,), generator=draws)])
     return torch.cat(rows).to(real.device)
+
+
+def changed(real: ImageData, change: str, seed: int) -> ImageData:
+    """Real images for a variant: `colorless` forbids augmentation of color, `even` evens colors."""
+    if change == "colorless":
+        return replace(real, recolored=False)
+    if change == "even":
+        rows = evened(real, seed)
+        train = {"train_images": real.train_images[rows], "train_labels": real.train_labels[rows]}
+        return replace(real, **train)
+    return real

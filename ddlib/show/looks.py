@@ -37,15 +37,18 @@ SCALES = {
     "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",
     "colab": "shortened runs on CIFAR-10",
     "full": "full scale: CIFAR-10, published settings",
+    "shapes-fast": "fast scale: drawn shapes of 16×16 pixels, small network",
+    "shapes-laptop": "laptop scale: drawn shapes of 16×16 pixels, ConvNet-D3 of width 16",
+    "shapes-full": "full scale: drawn shapes of 16×16 pixels, ConvNet-D3 of width 64",
 }
 
 
-def finish(figure: Figure, axes: Sequence[Axes], profile: str) -> Figure:
+def finish(figure: Figure, axes: Sequence[Axes], scale: str) -> Figure:
     """What every chart shares: a quiet frame, and the scale its numbers were made at."""
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.2)
-    figure.suptitle(SCALES[profile], fontsize=8, color="#555555", x=0.01, ha="left")
+    figure.suptitle(SCALES[scale], fontsize=8, color="#555555", x=0.01, ha="left")
     return closed(figure)
 
 

@@ -1,0 +1,40 @@
+"""How biased networks are, from a study of bias: gaps, and what they are compared with."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ddlib.studies import Study
+
+RANDOM = ("random", "start")  # two draws of random images of the same size; `start` began the sets
+
+
+def gap(percent: Float[Tensor, "*s measure net"]) -> Float[Tensor, "*s net"]:
+    """Points by which a network is better on aligned drawings than on conflicting ones.
+
+    The drawings are the same but for their color: without bias the gap is zero.
+    """
+    return percent[..., 0, :] - percent[..., 1, :]
+
+
+def of_all(study: Study, mark: int, level: float) -> Float[Tensor, "set measure net"]:
+    """What networks on all real images do after `mark` steps."""
+    return study.pick("path", level=level, mark=mark)
+
+
+def of_source(study: Study, source: str, level: float) -> Float[Tensor, "set measure net"]:
+    """What networks on one source's sets do."""
+    return study.pick("accuracy", level=level, source=source)
+
+
+def of_random(study: Study, level: float) -> Float[Tensor, "set measure net"]:
+    """What networks on random images of the same size do, the mean over the draws there are."""
+    draws = [source for source in RANDOM if source in study.axes["source"]]
+    return torch.stack([of_source(study, source, level) for source in draws]).mean(0)
+
+
+def expected_own(levels: Sequence[float], classes: int) -> list[float]:
+    """Share of real images in the color of their class, in percent: s + (1 - s) / classes."""
+    return [100 * (s + (1 - s) / classes) for s in levels]
