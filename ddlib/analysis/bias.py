@@ -226,18 +226,19 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
 
     Networks of the same seed are paired. Gaps and accuracies are in points.
     """
-    level, found = study.settings["level"], {}
+    level, found, sources = study.settings["level"], {}, study.axes["source"]
     full, small = of_all(study, STEPS, level), of_random(study, level)
-    for source in study.axes["source"]:
+    high = study.settings["seen"]
+    begun = {"start": of_source(study, "start", level)} if "start" in sources else {}
+    for source in sources:
         mine = of_source(study, source, level)
-        found[f"{source}-over-full"] = gap(mine) - gap(full)
-        found[f"{source}-over-random"] = gap(mine) - gap(small)
+        for name, other in {"full": full, "random": small, **begun}.items():
+            found[f"{source}-over-{name}"] = gap(mine) - gap(other)
         for row, measure in enumerate(MEASURES):
             found[f"{source}-{measure}"] = mine[:, row] - small[:, row]
-        found[f"{source}-unbiased"] = gap(of_source(study, source, study.axes["level"][0]))
-        high = study.settings["seen"]
-        over = gap(of_source(study, source, high)) - gap(of_all(study, STEPS, high))
-        found[f"{source}-over-full-high"] = over
+        found[f"{source}-null"] = gap(of_source(study, source, study.axes["level"][0]))
+        strong = of_source(study, source, high), of_all(study, STEPS, high)
+        found[f"{source}-over-full-high"] = gap(strong[0]) - gap(strong[1])
     for variant in study.axes["variant"]:
         base = of_source(study, variant.split("-")[0], level)
         other = study.pick("variant", variant=variant)
