@@ -222,10 +222,7 @@ def judge(net: nn.Module, one: Parameters, test: TwoColors) -> Float[Tensor, " m
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
-    """Numbers for the ledger, one for each network of each set, at the level of the controls.
-
-    Networks of the same seed are paired. Gaps and accuracies are in points.
-    """
+    """Points for the ledger at the level of the controls, one for each pair of networks."""
     level, found, sources = study.settings["level"], {}, study.axes["source"]
     full, small = of_all(study, STEPS, level), of_random(study, level)
     high = study.settings["seen"]
@@ -242,7 +239,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     for variant in study.axes["variant"]:
         base = of_source(study, variant.split("-")[0], level)
         other = study.pick("variant", variant=variant)
-        found[f"{variant}-lowers"] = gap(base) - gap(other)
+        found[f"{variant}-raises"] = gap(other) - gap(base)
+        found[f"{variant}-lowers"] = -found[f"{variant}-raises"]
         found[f"{variant}-conflict"] = other[:, 1] - base[:, 1]
     sizes = [gap(study.pick("size", size=size)) for size in study.axes["size"]]
     found["size-lowers"] = sizes[study.axes["size"].index(IPC)] - sizes[-1]
