@@ -58,7 +58,7 @@ SETTINGS = {
         nets=1,
     ),
     "laptop": Settings(
-        network="convnet-quarter", levels=(0.0, 0.3, 0.6, 0.9), level=0.6,
+        network="convnet-quarter", levels=(0.0, 0.3, 0.6, 0.9, 1.0), level=0.6,
         sources=("random", "start", "herding", "dm", "dc", "dsa", "mtt", "bptt"),
         variants=VARIANTS, sizes=(1, 10, 50, 200), marks=(5, 10, 20, 40, 80, 160, STEPS, 900),
         drawings=400, sets=2, nets=3,
