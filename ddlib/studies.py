@@ -26,7 +26,16 @@ from ddlib.presets import DATASETS, METHODS, device_for
 from ddlib.provenance import peak_memory_mib, provenance
 from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
 
-QUESTIONS = ("recognition", "mixing", "agreement", "when_learned", "curvature", "transfer", "bias")
+QUESTIONS = (
+    "recognition",
+    "mixing",
+    "agreement",
+    "when_learned",
+    "curvature",
+    "transfer",
+    "ceiling",
+    "bias",
+)
 # Questions about attributes are asked of the data whose attributes are known. They make their sets.
 OWN_DATA: dict[str, str] = {"bias": "shapes"}
 IPC = 10  # images per class of the sets that are taken apart
@@ -63,9 +72,8 @@ class Study:
 
     @property
     def scale(self) -> str:
-        """The scale that figures and tables name: own data have scales of their own."""
-        own = self.question in OWN_DATA
-        return f"{self.dataset}-{self.profile}" if own else self.profile
+        """What figures and tables name as the scale: the profile, or the data of the question."""
+        return OWN_DATA.get(self.question, self.profile)
 
     def pick(self, array: str, **where: str | int | float) -> Tensor:
         """An array at some labels, its other axes in order: `pick("accuracy", source="dm")`."""

@@ -8,8 +8,8 @@ from typing import Any
 from IPython.display import Markdown
 
 from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.claims import Row, ledger
 from ddlib.claims import corrections as ledger_corrections
-from ddlib.claims import ledger
 from ddlib.files import load_json
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import RECORDED, Result, Trace, recorded, result_name
@@ -38,7 +38,18 @@ def passport(record: Result | Trace | Study) -> Markdown:
 
 def claims(chapter: str | None = None) -> Markdown:
     """The ledger of one chapter, or of the whole book, one table for each scale."""
-    rows = ledger(chapter)
+    return _ledger_tables(ledger(chapter))
+
+
+def chosen_claims(*ids: str) -> Markdown:
+    """Some rows of the ledger, in the order asked for."""
+    rows = {row.id: row for row in ledger()}
+    if unknown := [i for i in ids if i not in rows]:
+        raise ValueError(f"no claim {unknown[0]!r} in the ledger")
+    return _ledger_tables([rows[i] for i in ids])
+
+
+def _ledger_tables(rows: Sequence[Row]) -> Markdown:
     tables = []
     for scale in dict.fromkeys(r.scale for r in rows):
         lines = [

@@ -176,7 +176,7 @@ def test_figures_say_the_scale_and_the_numbers() -> None:
         show.bias_gaps(study), show.bias_groups(study), show.bias_paths(study, 0.6),
         show.bias_sizes(study), show.bias_controls(study), show.bias_colors(study),
     ):  # fmt: skip
-        assert figure.get_suptitle() == show.SCALES["shapes-fast"]
+        assert figure.get_suptitle() == show.SCALES["shapes"]
     lines = {line.get_label(): line for line in show.bias_gaps(study).axes[0].lines}
     assert lines["distribution matching"].get_ydata().tolist() == [0, 89]
     assert lines["all real images"].get_ydata().tolist() == [20, 20]

@@ -33,6 +33,14 @@ def test_arrays_are_picked_by_label() -> None:
     assert study().pick("size", source="dm").tolist() == [1, 2, 3]  # it has no such axis
 
 
+def test_the_scale_is_the_profile_or_the_data_of_the_question(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert study(profile="laptop").scale == "laptop"
+    monkeypatch.setitem(studies.OWN_DATA, "toys", "shapes")
+    assert study(profile="laptop").scale == "shapes"
+
+
 def test_an_unknown_label_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"no source 'dsa' in digits-toys; there are: dm, mtt"):
         study().pick("accuracy", source="dsa")

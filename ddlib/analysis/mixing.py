@@ -70,9 +70,9 @@ SETTINGS = {
         steps=100,
     ),
     "laptop": Settings(
-        doses=(0, 10), runs=3, wide=(), probed=("bptt",),
-        controls=("diluted", "kept", "noise", "other"), control_runs=3,
-        changes=("rate x 3", "batches of 10", "a third of the steps", "clipped"), change_runs=1,
+        doses=(0, 2, 10), runs=5, wide=(), probed=("bptt",),
+        controls=("diluted", "kept", "noise", "other"), control_runs=5,
+        changes=("rate x 3", "batches of 10", "a third of the steps", "clipped"), change_runs=2,
     ),
     "full": Settings(),
 }  # fmt: skip

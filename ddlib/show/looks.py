@@ -37,9 +37,7 @@ SCALES = {
     "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",
     "colab": "shortened runs on CIFAR-10",
     "full": "full scale: CIFAR-10, published settings",
-    "shapes-fast": "fast scale: drawn shapes of 16×16 pixels, small network",
-    "shapes-laptop": "laptop scale: drawn shapes of 16×16 pixels, ConvNet-D3 of width 16",
-    "shapes-full": "full scale: drawn shapes of 16×16 pixels, ConvNet-D3 of width 64",
+    "shapes": "drawn shapes of 16×16 pixels, small sets and networks",
 }
 
 

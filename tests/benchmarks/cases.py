@@ -247,11 +247,9 @@ def memory(tag: str, ipc: int) -> Callable[[str], Work]:
 
 
 def data_alone(device: str) -> Work:
-    """What a process takes before it distills: packages, images, one step on ten of them."""
+    """What a process takes before it distills: the packages and the images."""
     real = random_data((3, 16, 16) if device == "cpu" else (3, 32, 32), device, 10_000, 10)
-    net, few = build("convnet", real.shape, 10), slice(10)
-    data = real.train_images[few], real.train_labels[few]
-    return lambda: train(net, *data, Recipe(epochs=1), [0])
+    return lambda: real.class_rows
 
 
 def distill_digits(ipc: int) -> Callable[[str], Work]:
