@@ -14,7 +14,7 @@ from ddlib.channels import to_pixels
 from ddlib.data import ImageData, sample_per_class, shapes
 from ddlib.distilled import DistilledSet
 from ddlib.instruments import colors
-from ddlib.instruments.bias_gaps import expected_own, gap, of_random
+from ddlib.instruments.bias_gaps import expected_own, gap, of_random, repainted
 from ddlib.methods.coresets import RandomSelection
 from ddlib.methods.distribution import DistributionMatching
 from ddlib.presets import METHODS
@@ -168,6 +168,24 @@ def test_findings_of_hand_made_numbers() -> None:
     assert found["size-lowers"] == (10, 10)
     assert found["color-first"] == (70, 70)
     assert of_random(toy(), 0.6)[0, :, 0].tolist() == [85, 25, 55]
+
+
+def test_repainted_goes_from_zero_to_a_hundred() -> None:
+    """Flat images: the second disk began green; in `dm` it is half way to red."""
+    study = toy()
+    flat = colors.COLORS.repeat_interleave(4, 0).repeat(3, 1, 1)
+    flat[:2, 1] = colors.COLORS[1]
+    flat[2, 1] = (colors.COLORS[0] + colors.COLORS[1]) / 2
+    pixels = (255 * flat).round().byte()[..., None, None].expand(-1, -1, -1, 16, 16)
+    study = replace(study, arrays={**study.arrays, "shown": pixels.contiguous()})
+    hues = colors.COLORS - colors.COLORS.mean(1, keepdim=True)
+    own = [float(x @ hues[0] / hues[0].norm()) for x in (hues[1], (hues[0] + hues[1]) / 2)]
+    lengths = hues.norm(dim=1)
+    aligned = float(3 * lengths[0] + 4 * lengths[1:].sum()) / 19
+    found = repainted(study)
+    assert found.shape == (3, 1)
+    assert found[:2].tolist() == [[0], [0]]
+    assert float(found[2]) == pytest.approx(100 * (own[1] - own[0]) / (aligned - own[0]), abs=1)
 
 
 def test_figures_say_the_scale_and_the_numbers() -> None:

@@ -54,7 +54,7 @@ class Settings:
 SETTINGS = {
     "fast": Settings(
         network="convnet-tiny", levels=(0.0, 0.6), level=0.6, seen=0.6, sources=("random", "dm"),
-        variants=("dm-even",), sizes=(10, 50), marks=(10, 20, 40, 80, STEPS), drawings=300, sets=1,
+        variants=("random-even",), sizes=(10, 50), marks=(10, 20, 40, 80, STEPS), drawings=300, sets=1,
         nets=1,
     ),
     "laptop": Settings(
