@@ -14,7 +14,7 @@ from ddlib.channels import to_pixels
 from ddlib.data import ImageData, sample_per_class, shapes
 from ddlib.distilled import DistilledSet
 from ddlib.instruments import colors
-from ddlib.instruments.bias_gaps import expected_own, gap, of_random, repainted
+from ddlib.instruments.bias_gaps import expected_own, gap, moved, of_random, repainted
 from ddlib.methods.coresets import RandomSelection
 from ddlib.methods.distribution import DistributionMatching
 from ddlib.presets import METHODS
@@ -125,6 +125,9 @@ def test_start_is_what_learned_sets_begin_with() -> None:
         assert torch.equal(first["images"], begun.images), tag
         assert bias.method(tag, settings).network == settings.network
     assert bias.method("dsa", settings).augment
+    assert bias.varied(bias.method("dm", settings), "harder").lr == 10
+    assert bias.varied(bias.method("dc", settings), "softer").lr == 0.1 * settings.image_lr
+    assert not bias.varied(bias.method("dm", settings), "plain").augment
     assert bias.method("dc", settings).lr == settings.image_lr
 
 
@@ -182,6 +185,9 @@ def test_repainted_goes_from_zero_to_a_hundred() -> None:
     own = [float(x @ hues[0] / hues[0].norm()) for x in (hues[1], (hues[0] + hues[1]) / 2)]
     lengths = hues.norm(dim=1)
     aligned = float(3 * lengths[0] + 4 * lengths[1:].sum()) / 19
+    assert moved(study).tolist()[:2] == [0, 0]
+    one = (pixels[2, 1] - 1.0 * pixels[1, 1]).square().mean() / 20
+    assert float(moved(study)[2]) == pytest.approx(float(one.sqrt()))
     found = repainted(study)
     assert found.shape == (3, 1)
     assert found[:2].tolist() == [[0], [0]]

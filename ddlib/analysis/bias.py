@@ -11,24 +11,27 @@ from itertools import islice
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class, shapes
 from ddlib.distillation import Method, distill
-from ddlib.ensemble import Parameters
 from ddlib.instruments.bias_gaps import gap, of_all, of_random, of_source
-from ddlib.instruments.colors import TwoColors, changed, minority, own_share, scores, two_colors
+from ddlib.instruments.colors import TwoColors, changed, judge, minority, own_share, two_colors
 from ddlib.networks import build
 from ddlib.presets import METHODS
 from ddlib.seeds import generator
 from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once
-from ddlib.training import logits, train_steps
+from ddlib.training import train_steps
 
 MEASURES = ("aligned", "conflict", "color")
 STEPS = PROTOCOLS["study"].epochs
 EARLY = 40  # steps after which networks still go by the color
-VARIANTS = ("dm-plain", "dm-colorless", "dsa-colorless", "dm-even", "random-even")
+VARIANTS = (
+    "dm-plain", "dm-colorless", "dsa-colorless", "dm-even", "random-even", "dm-harder",
+    "mtt-harder", "dc-softer",
+)  # fmt: skip
+TIMES = {"harder": 10.0, "softer": 0.1}  # times the image rate
 SHOWN = 4  # images of each class that the record keeps for looking at
 
 
@@ -54,8 +57,8 @@ class Settings:
 SETTINGS = {
     "fast": Settings(
         network="convnet-tiny", levels=(0.0, 0.6), level=0.6, seen=0.6, sources=("random", "dm"),
-        variants=("random-even",), sizes=(10, 50), marks=(10, 20, 40, 80, STEPS), drawings=300, sets=1,
-        nets=1,
+        variants=("random-even",), sizes=(10, 50), marks=(10, 20, 40, 80, STEPS), drawings=300,
+        sets=1, nets=1,
     ),
     "laptop": Settings(
         network="convnet-quarter", levels=(0.0, 0.3, 0.6, 0.9, 1.0), level=0.6,
@@ -136,7 +139,7 @@ class _Cell:
         return {key: torch.stack([part[key] for part in parts]) for key in parts[0]}
 
     def variants(self) -> Tensors:
-        """The same for every variant: another augmentation, or evened data."""
+        """The same for every variant: another augmentation or image rate, or evened data."""
         parts = []
         for variant in self.settings.variants:
             source, change = variant.split("-")
@@ -145,8 +148,7 @@ class _Cell:
         return {key: torch.stack([part[key] for part in parts]) for key in parts[0]}
 
     def _made(self, real: ImageData, source: str, change: str = "") -> Tensors:
-        how = method(source, self.settings)
-        how = replace(how, augment=False) if change == "plain" else how
+        how = varied(method(source, self.settings), change)
         made = distill(real, how, seed=self.seed, snapshots=2)
         few = made.pixels().unflatten(0, (-1, IPC))[:, :SHOWN].flatten(0, 1)
         return {
@@ -199,6 +201,12 @@ def method(source: str, settings: Settings) -> Method:
     return replace(how, lr=settings.image_lr) if source in ("dc", "dsa") else how
 
 
+def varied(how: Method, change: str) -> Method:
+    """A method without augmentation (`plain`), or with another image rate."""
+    how = replace(how, augment=False) if change == "plain" else how
+    return replace(how, lr=how.lr * TIMES[change]) if change in TIMES else how
+
+
 def judged(
     data: ImageData, test: TwoColors, network: str, seeds: Sequence[int], marks: Sequence[int]
 ) -> Float[Tensor, "measure mark net"]:
@@ -213,12 +221,6 @@ def judged(
         steps = enumerate(islice(train_steps(net, data, recipe, seed), max(marks) + 1))
         found.append(torch.stack([judge(net, p, test) for step, p in steps if step in marks], 1))
     return torch.stack(found, 2)
-
-
-def judge(net: nn.Module, one: Parameters, test: TwoColors) -> Float[Tensor, " measure"]:
-    """What one network scores on both versions of the drawings."""
-    both = torch.cat([test.aligned, test.conflict])
-    return scores(logits(net, one, both)[0].argmax(1), test)
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:

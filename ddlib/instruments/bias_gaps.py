@@ -58,3 +58,9 @@ def repainted(study: Study) -> Float[Tensor, "source image"]:
     before = own[begun][conflicting]
     full = own[begun][~conflicting].mean()
     return 100 * (own[:, conflicting] - before) / (full - before)
+
+
+def moved(study: Study) -> Float[Tensor, " source"]:
+    """How far each source's kept images are from those of `start`: RMS over pixels, of 255."""
+    shown = study.pick("shown").float()
+    return (shown - study.pick("shown", source="start").float()).square().mean((1, 2, 3, 4)).sqrt()

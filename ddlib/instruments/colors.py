@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from ddlib.channels import from_pixels, to_pixels
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
+from ddlib.ensemble import Parameters
 from ddlib.seeds import generator
 from ddlib.shapes import COLORS, draw_shapes
+from ddlib.training import logits
 
 COLORED = 0.2  # length of the part of a pixel that is not gray, from which on it counts as colored
 
@@ -37,6 +39,12 @@ def two_colors(real: ImageData, n: int, seed: int) -> TwoColors:
     other, own = (from_pixels(drawn[k][0][rows], real.mean, real.std) for k in (0.0, 1.0))
     moved = (x.to(real.device) for x in (own, other, labels[rows], colors[rows]))
     return TwoColors(*moved)
+
+
+def judge(net: nn.Module, one: Parameters, test: TwoColors) -> Float[Tensor, " measure"]:
+    """What one network scores on both versions of the drawings."""
+    both = torch.cat([test.aligned, test.conflict])
+    return scores(logits(net, one, both)[0].argmax(1), test)
 
 
 def scores(answers: Int[Tensor, " n2"], test: TwoColors) -> Float[Tensor, " measure"]:

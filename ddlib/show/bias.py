@@ -22,6 +22,8 @@ CHANGES = {
     "plain": "no augmentation",
     "colorless": "no color change",
     "even": "from even colors",
+    "harder": "10 times the image rate",
+    "softer": "a tenth of the image rate",
 }
 
 
