@@ -105,7 +105,8 @@ KINDS: dict[str, Callable[[Group, Numbers], Group]] = {
 
 def kinds_for(real: ImageData) -> tuple[str, ...]:
     """The kinds of change that keep the class: no mirror images of digits."""
-    return tuple(k for k in KINDS if k != "flip" or real.mirrored)
+    keeps = {"flip": real.mirrored, "color": real.recolored}
+    return tuple(k for k in KINDS if keeps.get(k, True))
 
 
 def sample(

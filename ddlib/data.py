@@ -50,6 +50,7 @@ class ImageData:
     std: tuple[float, ...]
     mirrored: bool = False  # does a mirror image keep its class? (a 2 does not)
     attributes: Mapping[str, Mapping[str, Tensor]] | None = None  # split -> name -> (n,) values
+    recolored: bool = True  # does an image keep its class with other brightness and saturation?
 
     def __post_init__(self) -> None:
         check_images(self.train_images, len(self.mean))

@@ -34,9 +34,10 @@ QUESTIONS = (
     "curvature",
     "transfer",
     "ceiling",
+    "bias",
 )
 # Questions about attributes are asked of the data whose attributes are known. They make their sets.
-OWN_DATA: dict[str, str] = {}
+OWN_DATA: dict[str, str] = {"bias": "shapes"}
 IPC = 10  # images per class of the sets that are taken apart
 Sets = Mapping[str, Sequence[DistilledSet]]  # by tag, one for each seed
 Tensors = dict[str, Tensor]

@@ -7,6 +7,15 @@ from ddlib.show.agreement import (
     matched_accuracies,
     missed_stops,
 )
+from ddlib.show.bias import (
+    bias_colors,
+    bias_controls,
+    bias_gaps,
+    bias_groups,
+    bias_images,
+    bias_paths,
+    bias_sizes,
+)
 from ddlib.show.curvature import (
     confidence_along,
     curvature_along,
@@ -59,6 +68,13 @@ __all__ = [
     "agreement_gaps",
     "agreements",
     "attempt",
+    "bias_colors",
+    "bias_controls",
+    "bias_gaps",
+    "bias_groups",
+    "bias_images",
+    "bias_paths",
+    "bias_sizes",
     "confidence_along",
     "control",
     "curvature_along",
