@@ -1,0 +1,91 @@
+"""Do images help those that are like them? A correlation over pairs, and its permutation test.
+
+A group is a table of pairs: n sources (say the distilled images of one class) by t targets (its
+test images). One table holds what each source does to each target, another how alike they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+TINY = 1e-12  # a table without any variation is associated with nothing
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """A correlation averaged over groups, and the values it takes when likeness is shuffled."""
+
+    each: Float[Tensor, " g"]  # of every group
+    null: Float[Tensor, " draws"]
+
+    @property
+    def value(self) -> float:
+        return float(self.each.mean())
+
+    @property
+    def excess(self) -> float:
+        """How far the value is above the mean of the shuffled ones, in units of their spread."""
+        return float((self.each.mean() - self.null.mean()) / self.null.std().clamp_min(TINY))
+
+    @property
+    def p_value(self) -> float:
+        """The share of shuffled values at least as large, the observed one counted with them."""
+        # Equal shuffles may differ by rounding; they count as ties.
+        beaten = (self.null >= self.each.mean() - 1e-9).sum()
+        return float((1 + beaten) / (1 + len(self.null)))
+
+
+def likeness(
+    source: Shaped[Tensor, "n *d"], target: Shaped[Tensor, "t *d"]
+) -> Float[Tensor, "n t"]:
+    """How alike attributes are: 1 if equal, else 0, for kinds (integers); else -|a - b|^2."""
+    if not source.is_floating_point():
+        return (source[:, None] == target).double()
+    a, b = (x.double().reshape(len(x), -1) for x in (source, target))
+    return -(a[:, None] - b).square().sum(2)
+
+
+def centered(table: Float[Tensor, "n t"]) -> Float[Tensor, "n t"]:
+    """Without the mean of each row and of each column, and then of length 1.
+
+    What a source does to all targets, and what all sources do to one target, is gone.
+    """
+    table = table.double()
+    table = table - table.mean(0)
+    table = table - table.mean(1, keepdim=True)
+    return table / table.norm().clamp_min(TINY)
+
+
+def standardized(effect: Float[Tensor, "n t"]) -> Float[Tensor, "n t"]:
+    """Each target with mean 0 and spread 1 over the sources, so that no target outweighs others."""
+    effect = effect.double()
+    return (effect - effect.mean(0)) / effect.std(0, correction=0).clamp_min(TINY)
+
+
+def association(effect: Float[Tensor, "n t"], alike: Float[Tensor, "n t"]) -> Float[Tensor, ""]:
+    """The correlation over all pairs between centered effect and centered likeness."""
+    return (centered(standardized(effect)) * centered(alike)).sum()
+
+
+def permutation_test(
+    groups: Sequence[tuple[Float[Tensor, "n t"], Float[Tensor, "n t"]]],
+    draws: int,
+    generator: torch.Generator,
+) -> Permuted:
+    """The mean `association` of some groups (effect, likeness), and its values by chance.
+
+    By chance: within each group the sources exchange their attributes at random. Everything else,
+    the group included, stays as it is, so an effect of the group cannot make the value large.
+    """
+    each, null = [], torch.zeros(draws, dtype=torch.float64)
+    for effect, alike in groups:
+        # G[i, j]: the effect of source i, held against the attribute of source j.
+        g = centered(standardized(effect)) @ centered(alike).T
+        each.append(g.trace().cpu())
+        keys = torch.rand(draws, len(g), generator=generator, device=generator.device)
+        shuffled = keys.argsort(1).to(g.device)
+        null += g.expand(draws, -1, -1).gather(2, shuffled[..., None]).sum((1, 2)).cpu()
+    return Permuted(torch.stack(each), null / len(groups))
