@@ -131,6 +131,7 @@ NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "convnet-none": _convnet("none"),
     "convnet-batch": _convnet("batch"),
     "convnet-half": _convnet("instance", 1 / 2),
+    "convnet-quarter": _convnet("instance", 1 / 4),
     "convnet-double": _convnet("instance", 2.0),
     "convnet-tiny": _convnet("instance", 1 / 8),
     "resnet18-group": _resnet18("group"),

@@ -26,7 +26,9 @@ from ddlib.presets import DATASETS, METHODS, device_for
 from ddlib.provenance import peak_memory_mib, provenance
 from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
 
-QUESTIONS = ("recognition", "mixing", "agreement", "when_learned", "curvature", "transfer")
+QUESTIONS = (
+    "recognition", "mixing", "agreement", "when_learned", "curvature", "transfer", "influence",
+)  # fmt: skip
 # Questions about attributes are asked of the data whose attributes are known. They make their sets.
 OWN_DATA: dict[str, str] = {}
 IPC = 10  # images per class of the sets that are taken apart

@@ -34,10 +34,29 @@ def influence(
     weights = torch.cat([torch.zeros_like(groups[:1]), groups]).logical_not().float()
     found = []
     for seed in seeds:
-        trained = train(net, images, labels, recipe, [seed] * len(weights), weights=weights)
-        losses = losses_on(logits(net, trained, test_images), test_labels)
+        losses = retrained(net, images, labels, recipe, seed, weights, test_images, test_labels)
         found.append(losses[1:] - losses[0])
     return torch.stack(found)
+
+
+def retrained(
+    net: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    recipe: Recipe,
+    seed: int,
+    weights: Float[Tensor, "m n"],
+    test_images: Float[Tensor, "t c h w"],
+    test_labels: Int[Tensor, " t"],
+    together: int | None = None,
+) -> Float[Tensor, "m t"]:
+    """Loss on each test image after training from one start, once for each row of weights.
+
+    Networks train `together` at a time, as in `train`.
+    """
+    seeds = [seed] * len(weights)
+    trained = train(net, images, labels, recipe, seeds, weights=weights, together=together)
+    return losses_on(logits(net, trained, test_images), test_labels)
 
 
 def losses_on(answers: Float[Tensor, "m t k"], labels: Int[Tensor, " t"]) -> Float[Tensor, "m t"]:
@@ -45,3 +64,23 @@ def losses_on(answers: Float[Tensor, "m t k"], labels: Int[Tensor, " t"]) -> Flo
     m, t = answers.shape[:2]
     flat = F.cross_entropy(answers.flatten(0, 1), labels.repeat(m), reduction="none")
     return flat.view(m, t)
+
+
+def random_groups(
+    labels: Int[Tensor, " n"], size: int, count: int, draws: torch.Generator, *, same: bool
+) -> Bool[Tensor, "count n"]:
+    """Random groups of `size` images: of one class, a new one for each group, or of all classes."""
+    groups = torch.zeros(count, len(labels), dtype=torch.bool, device=labels.device)
+    classes = torch.randperm(int(labels.max()) + 1, generator=draws, device=labels.device)
+    for i, group in enumerate(groups):
+        rows = torch.randperm(len(labels), generator=draws, device=labels.device)
+        if same:
+            rows = rows[labels[rows] == classes[i % len(classes)]]
+        group[rows[:size]] = True
+    return groups
+
+
+def random_halves(n: int, count: int, draws: torch.Generator) -> Bool[Tensor, "count n"]:
+    """Random groups of half of `n` images, of whatever class."""
+    order = torch.rand(count, n, generator=draws, device=draws.device).argsort(1)
+    return order < n // 2
