@@ -28,9 +28,10 @@ from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
 
 QUESTIONS = (
     "recognition", "mixing", "agreement", "when_learned", "curvature", "transfer", "influence",
+    "semantics",
 )  # fmt: skip
 # Questions about attributes are asked of the data whose attributes are known. They make their sets.
-OWN_DATA: dict[str, str] = {}
+OWN_DATA: dict[str, str] = {"semantics": "shapes"}
 IPC = 10  # images per class of the sets that are taken apart
 Sets = Mapping[str, Sequence[DistilledSet]]  # by tag, one for each seed
 Tensors = dict[str, Tensor]

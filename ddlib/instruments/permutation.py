@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+# Effect and likeness of the same pairs; each group has its own numbers of sources and targets.
+Group = tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]
 TINY = 1e-12  # a table without any variation is associated with nothing
 
 
@@ -70,8 +72,43 @@ def association(effect: Float[Tensor, "n t"], alike: Float[Tensor, "n t"]) -> Fl
     return (centered(standardized(effect)) * centered(alike)).sum()
 
 
+def shared_gap(effect: Float[Tensor, "n t"], alike: Float[Tensor, "n t"]) -> Float[Tensor, ""]:
+    """Mean effect on targets that share the source's kind, minus that on those that do not.
+
+    In the units of the effect, beyond what the sources do to the same target on average, and
+    averaged over the sources that have targets of both sorts.
+    """
+    effect, shared = effect.double() - effect.double().mean(0), alike > 0.5
+    both = shared.any(1) & ~shared.all(1)
+    effect, shared = effect[both], shared[both].double()
+    near = (effect * shared).sum(1) / shared.sum(1)
+    rest = (effect * (1 - shared)).sum(1) / (1 - shared).sum(1)
+    return (near - rest).mean()
+
+
+def by_class(
+    effect: Float[Tensor, "n t"],
+    labels: Int[Tensor, " n"],
+    test_labels: Int[Tensor, " t"],
+    source: Shaped[Tensor, "n *d"],
+    target: Shaped[Tensor, "t *d"],
+    *,
+    same: bool = True,
+) -> list[Group]:
+    """The tables (effect, likeness) of each class: its sources, and the targets of the same class.
+
+    With `same=False` the targets are those of all other classes.
+    """
+    groups = []
+    for c in labels.unique():
+        rows, columns = labels == c, (test_labels == c) == same
+        alike = likeness(source[rows], target[columns])
+        groups.append((effect[rows][:, columns], alike))
+    return groups
+
+
 def permutation_test(
-    groups: Sequence[tuple[Float[Tensor, "n t"], Float[Tensor, "n t"]]],
+    groups: Sequence[Group],
     draws: int,
     generator: torch.Generator,
 ) -> Permuted:
