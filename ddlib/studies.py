@@ -28,7 +28,7 @@ from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
 
 QUESTIONS = (
     "recognition", "mixing", "agreement", "when_learned", "curvature", "transfer", "influence",
-    "semantics",
+    "semantics", "traits",
 )  # fmt: skip
 # Questions about attributes are asked of the data whose attributes are known. They make their sets.
 OWN_DATA: dict[str, str] = {"semantics": "shapes"}

@@ -121,10 +121,10 @@ def test_border_is_the_mean_of_the_outermost_pixels() -> None:
 def test_findings_of_a_made_up_study(study: Study) -> None:
     arrays = {k: torch.zeros_like(v) for k, v in study.arrays.items()}
     dm, color = SMALL.tags.index("dm"), ATTRIBUTES.index("color")
-    arrays["association"][0, :, color, 0, 0] = 0.2  # random and dm, start, own class
-    arrays["association"][0, dm, color, 0, 0] = 0.5
-    arrays["association"][0, :, :, 1] = 9  # measured: not what is judged
-    arrays["association"][-1, dm, color, 0, 1] = -0.25
+    arrays["association"][0, :, color, 1, 0] = 0.2  # random and dm, measured, own class
+    arrays["association"][0, dm, color, 1, 0] = 0.5
+    arrays["association"][0, :, :, 0] = 9  # what images began as: not what is judged
+    arrays["association"][-1, dm, color, 1, 1] = -0.25
     arrays["accuracy"][-1, dm] = torch.tensor([90.0, 20.0])
     found = semantics.findings(replace(study, arrays=arrays))
     expected = {

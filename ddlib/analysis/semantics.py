@@ -257,7 +257,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     levels = study.axes["spurious"]
 
     def of(tag: str, attribute: str, level: float, place: str = "own") -> Tensor:
-        where = dict(spurious=level, attribute=attribute, meaning="start", place=place)
+        where = dict(spurious=level, attribute=attribute, meaning="measured", place=place)
         return study.pick("association", source=tag, **where).flatten()
 
     for tag, attribute in product(study.axes["source"], ATTRIBUTES):
