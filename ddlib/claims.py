@@ -112,7 +112,7 @@ def _findings(folder: Path, name: str) -> tuple[dict[str, tuple[float, ...]], st
     if name not in recorded("studies", folder):
         return None
     study = load_study(name, folder)
-    return findings(study), study.profile
+    return findings(study), study.scale
 
 
 def _effect(

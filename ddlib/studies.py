@@ -64,6 +64,11 @@ class Study:
     def name(self) -> str:
         return f"{self.dataset}-{self.question}"
 
+    @property
+    def scale(self) -> str:
+        """Its scale, as figures and tables name it: drawn shapes are a scale of their own."""
+        return "shapes" if self.dataset == "shapes" else self.profile
+
     def pick(self, array: str, **where: str | int | float) -> Tensor:
         """An array at some labels, its other axes in order: `pick("accuracy", source="dm")`."""
         values = self.arrays[array]

@@ -14,14 +14,15 @@ from ddlib.files import load_json
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import RECORDED, Result, Trace, recorded, result_name
 from ddlib.show import LOOKS, SCALES
-from ddlib.studies import QUESTIONS, Study, load_study
+from ddlib.studies import OWN_DATA, QUESTIONS, Study, load_study
 
 
 def passport(record: Result | Trace | Study) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
     p = record.passport
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
-    facts = [SCALES[record.profile], f"`{command}`"]
+    scale = record.scale if isinstance(record, Study) else record.profile
+    facts = [SCALES[scale], f"`{command}`"]
     if "seeds" in p:
         sets, networks = (len(p["seeds"][k]) for k in ("sets", "networks"))
         facts += [f"sets: {sets}, networks for each: {networks}"]
@@ -87,9 +88,11 @@ def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
     for question in QUESTIONS:
         cells = []
         for profile in profiles:
-            name = f"{DATASETS[profile]}-{question}"
-            seconds = load_study(name).passport["seconds"] if name in names else None
-            cells.append("*open*" if seconds is None else f"recorded, {seconds / 60:.0f} min")
+            name = f"{OWN_DATA.get(question, DATASETS[profile])}-{question}"
+            study = load_study(name) if name in names else None
+            there = study is not None and study.profile == profile
+            time = there and f"recorded, {study.passport['seconds'] / 60:.0f} min"
+            cells.append(time or "*open*")
         command = f"`python -m ddlib study {question} --profile PROFILE`"
         lines.append(f"| {question.replace('_', ' ')} | {' | '.join(cells)} | {command} |")
     return Markdown("\n".join(lines))

@@ -9,9 +9,12 @@ from torch import Tensor
 
 from ddlib.instruments.permutation import (
     association,
+    by_class,
     centered,
     likeness,
+    null_p_values,
     permutation_test,
+    shared_gap,
     standardized,
 )
 from ddlib.seeds import generator
@@ -103,3 +106,34 @@ def test_what_all_images_of_a_class_do_is_no_effect_of_an_attribute() -> None:
     effect = 0.01 * torch.randn(6, 40, generator=draws) + target
     alike = likeness(torch.arange(6) % 2, target)
     assert permutation_test([(effect, alike)], 999, draws).p_value > 0.05
+
+
+def test_only_shuffles_within_classes_hold_for_attributes_that_follow_the_class() -> None:
+    """Images help their own class, and made-up attributes are alike within a class."""
+    draws = generator("follows")
+    labels, tested = torch.arange(40) // 8, torch.arange(100) % 5
+    effect = torch.randn(40, 100, generator=draws) + 2 * (labels[:, None] == tested)
+    sound = torch.tensor(null_p_values(effect, labels, tested, 200, within=True))
+    assert (sound <= 0.05).float().mean() < 0.05 + 3 * (0.05 * 0.95 / 200) ** 0.5
+    assert 0.4 < sound.mean() < 0.6
+    naive = torch.tensor(null_p_values(effect, labels, tested, 50, within=False))
+    assert (naive <= 0.05).float().mean() > 0.8
+
+
+def test_groups_hold_the_images_of_a_class_and_the_targets_asked_for() -> None:
+    effect = torch.arange(12.0).view(3, 4)
+    labels, tested = torch.tensor([0, 1, 0]), torch.tensor([1, 0, 0, 1])
+    kinds = torch.tensor([5, 6, 7]), torch.tensor([5, 5, 7, 6])
+    (first, alike), (second, _) = by_class(effect, labels, tested, *kinds)
+    assert first.tolist() == [[1, 2], [9, 10]]
+    assert alike.tolist() == [[1, 0], [0, 1]]
+    assert second.tolist() == [[4, 7]]
+    (others, _), _ = by_class(effect, labels, tested, *kinds, same=False)
+    assert others.tolist() == [[0, 3], [8, 11]]
+
+
+def test_gap_is_what_sharing_adds_beyond_what_a_target_gets_from_all() -> None:
+    alike = likeness(torch.tensor([0, 1, 9]), torch.tensor([0, 0, 1, 1]))
+    effect = 3 * alike + torch.tensor([5.0, -5.0, 0.0, 70.0])
+    # The third source shares its kind with no target. The targets' own means are 1 above the shift.
+    assert shared_gap(effect, alike) == pytest.approx(3)

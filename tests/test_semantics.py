@@ -10,14 +10,15 @@ import torch
 import torch.nn.functional as F
 from helpers import Killed, assert_same_arrays, killed_after
 
-from ddlib import DistributionMatching, ImageData
+from ddlib import DistributionMatching, ImageData, show
 from ddlib.analysis import semantics
 from ddlib.analysis.semantics import Settings
 from ddlib.data import shapes
 from ddlib.instruments.attributes import ATTRIBUTES, Probe, border, fidelity, known
-from ddlib.instruments.permutation import association, likeness
+from ddlib.instruments.permutation import association, likeness, permutation_test
 from ddlib.networks import build
 from ddlib.presets import METHODS
+from ddlib.seeds import generator
 from ddlib.studies import Keeper, Study, Tensors, load_study
 from ddlib.training import logits, train
 
@@ -134,3 +135,33 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     }  # fmt: skip
     for key, values in expected.items():
         assert found[key] == pytest.approx(values), key
+
+
+@pytest.mark.parametrize("draw", [show.meaning, show.spurious_color])
+def test_figures_say_their_scale_and_leave_no_panel_empty(study: Study, draw) -> None:
+    for scale in ("fast", "laptop"):
+        figure = draw(replace(study, profile=scale))
+        assert "drawn shapes" in figure.get_suptitle()
+        assert all(axis.has_data() for axis in figure.axes)
+
+
+def test_mean_of_each_source_is_drawn_where_it_was_found(study: Study) -> None:
+    axis = show.meaning(study).axes[1]
+    bold = [line for line in axis.lines if line.get_label() == show.LOOKS["dm"].label]
+    where = dict(spurious=0.0, source="dm", attribute="color", meaning="measured", place="other")
+    expected = study.pick("association", **where).mean().item()
+    assert bold[0].get_xdata() == pytest.approx([expected])
+
+
+def test_helped_images_are_drawn_in_three_blocks() -> None:
+    images, most = torch.rand(2, 3, 16, 16), torch.rand(2, 4, 3, 16, 16)
+    sheets = [a.images[0].get_array() for a in show.helped(images, most, most).axes]
+    assert [s.shape for s in sheets] == [(36, 18, 3), (36, 72, 3), (36, 72, 3)]
+    assert torch.equal(torch.tensor(sheets[1][19:35, 55:71]), most[1, 3].permute(1, 2, 0))
+
+
+def test_null_figures_count_small_p_values() -> None:
+    figure = show.p_values({"sound": [0.01, 0.2, 0.5, 0.9]}, "shapes")
+    assert "25 % of 4 at most 0.05" in figure.axes[0].get_title()
+    test = permutation_test([(torch.randn(4, 9), torch.randn(4, 9))], 50, generator(0))
+    assert show.shuffles(test, "shapes").axes[0].lines[0].get_xdata()[0] == test.value

@@ -8,7 +8,7 @@ import torch
 from helpers import Killed, assert_same_arrays, killed_after, toy_data
 from torch import Tensor
 
-from ddlib import DistilledSet, ImageData
+from ddlib import DistilledSet, ImageData, show
 from ddlib.analysis import traits
 from ddlib.analysis.traits import Settings
 from ddlib.instruments.permutation import association, likeness
@@ -132,7 +132,7 @@ def test_a_model_may_bring_traits_of_its_own(real, sets, influence, study) -> No
 
 def test_prompts_are_blind_to_class_and_method() -> None:
     classes = "airplane automobile bird cat deer dog frog horse ship truck"
-    words = f"{classes} distill synthetic".split()  # noqa: SIM905
+    words = f"{classes} distill synthetic".split()
     for question in PROMPTS:
         assert not any(w in question.text.lower() for w in words)
         assert "unclear" in question.answers
@@ -156,3 +156,10 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     assert found["brightness-bptt"] == pytest.approx((0.2, 0.3, 0.4))
     assert found["brightness-beyond-bptt"] == pytest.approx((0.1, 0.2, 0.3))
     assert found["scale-random"] == (0, 0, 0)
+
+
+def test_figure_says_its_scale_and_shows_every_trait(study: Study) -> None:
+    figure = show.traits_meaning(study)
+    assert "8×8 digits" in figure.get_suptitle()
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert labels == list(study.axes["trait"])

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from ddlib.seeds import generator
+
 # Effect and likeness of the same pairs; each group has its own numbers of sources and targets.
 Group = tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]
 TINY = 1e-12  # a table without any variation is associated with nothing
@@ -110,7 +112,7 @@ def by_class(
 def permutation_test(
     groups: Sequence[Group],
     draws: int,
-    generator: torch.Generator,
+    shuffles: torch.Generator,
 ) -> Permuted:
     """The mean `association` of some groups (effect, likeness), and its values by chance.
 
@@ -122,7 +124,31 @@ def permutation_test(
         # G[i, j]: the effect of source i, held against the attribute of source j.
         g = centered(standardized(effect)) @ centered(alike).T
         each.append(g.trace().cpu())
-        keys = torch.rand(draws, len(g), generator=generator, device=generator.device)
+        keys = torch.rand(draws, len(g), generator=shuffles, device=shuffles.device)
         shuffled = keys.argsort(1).to(g.device)
         null += g.expand(draws, -1, -1).gather(2, shuffled[..., None]).sum((1, 2)).cpu()
     return Permuted(torch.stack(each), null / len(groups))
+
+
+def null_p_values(
+    effect: Float[Tensor, "n t"],
+    labels: Int[Tensor, " n"],
+    tested: Int[Tensor, " t"],
+    trials: int,
+    *,
+    within: bool,
+    draws: int = 199,
+) -> list[float]:
+    """p-values of made-up attributes, which depend on the class and on nothing that is seen.
+
+    Each is a number of the class plus noise. Attributes are shuffled `within` classes, or across.
+    """
+    p_values = []
+    for trial in range(trials):
+        noise = generator("made up", trial)
+        of_class = torch.randn(int(labels.max()) + 1, generator=noise)
+        a, b = (of_class[x] + torch.randn(len(x), generator=noise) for x in (labels, tested))
+        whole = [(effect, likeness(a, b))]
+        groups = by_class(effect, labels, tested, a, b) if within else whole
+        p_values.append(permutation_test(groups, draws, noise).p_value)
+    return p_values

@@ -37,6 +37,14 @@ from ddlib.show.recognition import (
     recognition_sureness,
     released_chart,
 )
+from ddlib.show.semantics import (
+    helped,
+    meaning,
+    p_values,
+    shuffles,
+    spurious_color,
+    traits_meaning,
+)
 from ddlib.show.text import attempt, source
 from ddlib.show.transfer import gain_runs, gain_table, two_protocols
 from ddlib.show.when_learned import (
@@ -68,18 +76,21 @@ __all__ = [
     "first_steps",
     "gain_runs",
     "gain_table",
+    "helped",
     "images",
     "in_order",
     "learning_curves",
     "likeness_levels",
     "long_training",
     "matched_accuracies",
+    "meaning",
     "missed_stops",
     "mixing_changes",
     "mixing_controls",
     "mixing_dips",
     "mixing_doses",
     "other_recipes",
+    "p_values",
     "pixel_ranges",
     "published_curves",
     "published_traces",
@@ -93,11 +104,14 @@ __all__ = [
     "recognition_sureness",
     "released_chart",
     "settling_steps",
+    "shuffles",
     "single",
     "slider",
     "smoothing",
     "source",
+    "spurious_color",
     "stopping",
+    "traits_meaning",
     "turns",
     "two_protocols",
 ]

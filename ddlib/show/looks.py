@@ -35,6 +35,7 @@ LOOKS = {
 SCALES = {
     "fast": "fast scale: 8×8 digits, small network",
     "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",
+    "shapes": "drawn shapes of 16×16 pixels, small network",
     "colab": "shortened runs on CIFAR-10",
     "full": "full scale: CIFAR-10, published settings",
 }
