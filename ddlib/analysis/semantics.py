@@ -41,7 +41,7 @@ class Settings:
     ipc: int = 10
     draws: int = 2  # sets of each method
     network: str = "convnet-tiny"
-    nets: int = 4  # starts, each for all trainings
+    nets: int = 3  # starts, each for all trainings
     steps: int = 100
     lr: float = 0.03
     together: int | None = 6  # trainings side by side; None: what the device has memory for
