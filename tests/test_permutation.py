@@ -137,3 +137,16 @@ def test_gap_is_what_sharing_adds_beyond_what_a_target_gets_from_all() -> None:
     effect = 3 * alike + torch.tensor([5.0, -5.0, 0.0, 70.0])
     # The third source shares its kind with no target. The targets' own means are 1 above the shift.
     assert shared_gap(effect, alike) == pytest.approx(3)
+
+
+def test_a_group_of_equal_sources_says_nothing_and_does_not_count() -> None:
+    draws = generator("equal")
+    effect, target = torch.randn(4, 20, generator=draws), torch.arange(20) % 3
+    plain = effect, likeness(torch.arange(4) % 3, target)
+    empty = effect, likeness(torch.ones(4, dtype=torch.int64), target)
+    alone = permutation_test([plain], 99, generator("order"))
+    both = permutation_test([plain, empty], 99, generator("order"))
+    assert both.each[1].isnan()
+    assert both.value == alone.value
+    assert torch.equal(both.null, alone.null)
+    assert permutation_test([empty], 99, draws).p_value == 1

@@ -135,6 +135,9 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     }  # fmt: skip
     for key, values in expected.items():
         assert found[key] == pytest.approx(values), key
+    arrays["association"][-1, dm, color, 1, 1, 0, 2:] = torch.nan
+    found = semantics.findings(replace(study, arrays=arrays))
+    assert found["spurious-other-dm"] == (0.25,) * 7
 
 
 @pytest.mark.parametrize("draw", [show.meaning, show.spurious_color])

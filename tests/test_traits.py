@@ -127,7 +127,7 @@ def test_a_model_may_bring_traits_of_its_own(real, sets, influence, study) -> No
 
     found = traits.run(real, sets, SMALL, influence=influence, encode=encode)
     assert set(found.axes["trait"]) == {*study.axes["trait"], *(q.trait for q in PROMPTS)}
-    assert found.arrays["association"].isfinite().all()
+    assert not found.arrays["association"].isinf().any()
 
 
 def test_prompts_are_blind_to_class_and_method() -> None:

@@ -252,7 +252,10 @@ def _by_worn(data: ImageData, one: TakenApart) -> Float[Tensor, "net worn"]:
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
-    """Correlations between influence and likeness, one value for each set and class."""
+    """Correlations between influence and likeness, one value for each set and class.
+
+    Classes of a set whose images all wear one color are left out of what is said of colors.
+    """
     found: dict[str, tuple[float, ...]] = {}
     levels = study.axes["spurious"]
 
@@ -260,14 +263,17 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         where = dict(spurious=level, attribute=attribute, meaning="measured", place=place)
         return study.pick("association", source=tag, **where).flatten()
 
+    def told(values: Tensor) -> tuple[float, ...]:
+        return tuple(values[~values.isnan()].tolist())
+
     for tag, attribute in product(study.axes["source"], ATTRIBUTES):
-        found[f"{attribute}-{tag}"] = tuple(of(tag, attribute, levels[0]).tolist())
-        beyond = of(tag, attribute, levels[0]) - of("random", attribute, levels[0])
-        found[f"{attribute}-beyond-{tag}"] = tuple(beyond.tolist())
+        own, random = (of(source, attribute, levels[0]) for source in (tag, "random"))
+        found[f"{attribute}-{tag}"] = told(own)
+        found[f"{attribute}-beyond-{tag}"] = told(own - random)
     for tag in study.axes["source"]:
         last = levels[-1]
-        found[f"spurious-own-{tag}"] = tuple(of(tag, "color", last).tolist())
-        found[f"spurious-other-{tag}"] = tuple((-of(tag, "color", last, "other")).tolist())
+        found[f"spurious-own-{tag}"] = told(of(tag, "color", last))
+        found[f"spurious-other-{tag}"] = told(-of(tag, "color", last, "other"))
         worn = study.pick("accuracy", spurious=last, source=tag)
         found[f"shortcut-{tag}"] = tuple((worn[..., 0] - worn[..., 1]).flatten().tolist())
     return found

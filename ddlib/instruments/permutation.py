@@ -22,23 +22,23 @@ TINY = 1e-12  # a table without any variation is associated with nothing
 class Permuted:
     """A correlation averaged over groups, and the values it takes when likeness is shuffled."""
 
-    each: Float[Tensor, " g"]  # of every group
+    each: Float[Tensor, " g"]  # of every group; NaN where nothing can be told
     null: Float[Tensor, " draws"]
 
     @property
     def value(self) -> float:
-        return float(self.each.mean())
+        return float(self.each.nanmean())
 
     @property
     def excess(self) -> float:
         """How far the value is above the mean of the shuffled ones, in units of their spread."""
-        return float((self.each.mean() - self.null.mean()) / self.null.std().clamp_min(TINY))
+        return float((self.value - self.null.mean()) / self.null.std().clamp_min(TINY))
 
     @property
     def p_value(self) -> float:
         """The share of shuffled values at least as large, the observed one counted with them."""
         # Equal shuffles may differ by rounding; they count as ties.
-        beaten = (self.null >= self.each.mean() - 1e-9).sum()
+        beaten = (~(self.null < self.value - 1e-9)).sum()
         return float((1 + beaten) / (1 + len(self.null)))
 
 
@@ -118,16 +118,19 @@ def permutation_test(
 
     By chance: within each group the sources exchange their attributes at random. Everything else,
     the group included, stays as it is, so an effect of the group cannot make the value large.
+    A group whose sources all have the same attribute says nothing and does not count.
     """
     each, null = [], torch.zeros(draws, dtype=torch.float64)
     for effect, alike in groups:
         # G[i, j]: the effect of source i, held against the attribute of source j.
-        g = centered(standardized(effect)) @ centered(alike).T
-        each.append(g.trace().cpu())
+        kernel = centered(alike)
+        g = centered(standardized(effect)) @ kernel.T
         keys = torch.rand(draws, len(g), generator=shuffles, device=shuffles.device)
         shuffled = keys.argsort(1).to(g.device)
         null += g.expand(draws, -1, -1).gather(2, shuffled[..., None]).sum((1, 2)).cpu()
-    return Permuted(torch.stack(each), null / len(groups))
+        each.append(g.trace().cpu() if kernel.any() else torch.tensor(torch.nan))
+    found = torch.stack(each).double()
+    return Permuted(found, null / (~found.isnan()).sum().clamp_min(1))
 
 
 def null_p_values(

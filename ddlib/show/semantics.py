@@ -102,7 +102,7 @@ def _rows(
             look = LOOKS[tag]
             axis.plot(values, [y] * len(values), look.marker, color=look.color, alpha=0.25, ms=4)
             label = look.label if not row else None
-            axis.plot(values.mean(), y, look.marker, color=look.color, label=label)
+            axis.plot(values.nanmean(), y, look.marker, color=look.color, label=label)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.axvline(0, color="#555555", linewidth=0.8)
@@ -138,4 +138,4 @@ def _points(
     axis: Axes, x: Tensor, values: Float[Tensor, "s n"], color: str, marker: str, label: str
 ) -> None:
     axis.plot(x, values, marker, color=color, alpha=0.25, markersize=4)
-    axis.plot(x, values.mean(1), marker, color=color, label=label)
+    axis.plot(x, values.nanmean(1), marker, color=color, label=label)
