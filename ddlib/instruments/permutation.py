@@ -45,7 +45,7 @@ class Permuted:
 def likeness(
     source: Shaped[Tensor, "n *d"], target: Shaped[Tensor, "t *d"]
 ) -> Float[Tensor, "n t"]:
-    """How alike attributes are: 1 if equal, else 0, for kinds (integers); else minus the squared distance."""
+    """How alike: for kinds (integers) 1 if equal, else 0; for numbers minus squared distance."""
     if not source.is_floating_point():
         return (source[:, None] == target).double()
     a, b = (x.double().reshape(len(x), -1) for x in (source, target))
