@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ddlib.instruments.permutation import (
+    Permuted,
     association,
     by_class,
     centered,
@@ -150,3 +151,9 @@ def test_a_group_of_equal_sources_says_nothing_and_does_not_count() -> None:
     assert both.value == alone.value
     assert torch.equal(both.null, alone.null)
     assert permutation_test([empty], 99, draws).p_value == 1
+
+
+def test_truth_is_one_of_the_shuffles_and_ties_count() -> None:
+    null = torch.tensor([0.0, 1.0, 2.0, 2.0], dtype=torch.float64)
+    for value, expected in ((9.0, 0.2), (2.0, 0.6), (-1.0, 1.0)):
+        assert Permuted(torch.tensor([value]).double(), null).p_value == pytest.approx(expected)
