@@ -40,7 +40,14 @@ def influence(real: ImageData) -> Study:
     effect = torch.randn(2, 12, 24, generator=generator("effect"))
     axes = {"source": ("random", "bptt"), "image": tuple(range(12)), "test": rows}
     dims = {"influence": ("source", "image", "test")}
-    return Study("influence", real.name, {}, axes, dims, {"influence": effect.half()})
+    return Study(
+        "influence",
+        real.name,
+        {"nets": {"random": 2, "bptt": 5}},
+        axes,
+        dims,
+        {"influence": effect.half()},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +163,12 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     assert found["brightness-bptt"] == pytest.approx((0.2, 0.3, 0.4))
     assert found["brightness-beyond-bptt"] == pytest.approx((0.1, 0.2, 0.3))
     assert found["scale-random"] == (0, 0, 0)
+    assert "scale-beyond-random" not in found
+    assert study.arrays["starts"].tolist() == [2, 5]
+    arrays["association"][bptt, measured, 1, 0] = torch.nan  # all images of a class in one cluster
+    found = traits.findings(replace(study, arrays=arrays))
+    assert found["brightness-bptt"] == pytest.approx((0.3, 0.4))
+    assert found["brightness-beyond-bptt"] == pytest.approx((0.2, 0.3))
 
 
 def test_figure_says_its_scale_and_shows_every_trait(study: Study) -> None:

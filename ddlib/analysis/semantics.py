@@ -269,7 +269,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     for tag, attribute in product(study.axes["source"], ATTRIBUTES):
         own, random = (of(source, attribute, levels[0]) for source in (tag, "random"))
         found[f"{attribute}-{tag}"] = told(own)
-        found[f"{attribute}-beyond-{tag}"] = told(own - random)
+        if tag != "random":
+            found[f"{attribute}-beyond-{tag}"] = told(own - random)
     for tag in study.axes["source"]:
         last = levels[-1]
         found[f"spurious-own-{tag}"] = told(of(tag, "color", last))

@@ -143,10 +143,12 @@ def compared(
         found.append(arrays | {"offset": _offset(mine, target)})
     shape = (len(tags), len(MEANINGS))
     arrays = {k: torch.stack([f[k] for f in found]).unflatten(0, shape).float() for k in found[0]}
+    arrays["starts"] = torch.tensor([study.settings["nets"][tag] for tag in tags])
     cell = ("source", "meaning")
     dims = {
         "association": (*cell, "trait", "class"), "p": (*cell, "trait"),
         "null": (*cell, "trait", "quantile"), "offset": (*cell, "shade"),
+        "starts": ("source",),
     }  # fmt: skip
     axes = {
         "source": tags, "meaning": MEANINGS, "trait": tuple(target),
@@ -180,13 +182,18 @@ def _offset(traits: Traits, target: Traits) -> Float[Tensor, " shade"]:
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
-    """Correlations between influence and likeness, one value for each class."""
+    """Correlations between influence and likeness, one value for each class that tells one.
+
+    A class whose images all lie in one cluster tells nothing about clusters.
+    """
     found: dict[str, tuple[float, ...]] = {}
     for tag, trait in product(study.axes["source"], study.axes["trait"]):
         own, random = (
             study.pick("association", source=source, trait=trait, meaning="measured")
             for source in (tag, "random")
         )
-        found[f"{trait}-{tag}"] = tuple(own.tolist())
-        found[f"{trait}-beyond-{tag}"] = tuple((own - random).tolist())
+        found[f"{trait}-{tag}"] = tuple(own[~own.isnan()].tolist())
+        if tag != "random":
+            beyond = own - random
+            found[f"{trait}-beyond-{tag}"] = tuple(beyond[~beyond.isnan()].tolist())
     return found
