@@ -16,6 +16,7 @@ from ddlib.analysis.semantics import Settings
 from ddlib.data import shapes
 from ddlib.instruments.attributes import ATTRIBUTES, Probe, border, fidelity, known
 from ddlib.instruments.permutation import association, likeness, permutation_test
+from ddlib.instruments.single_images import TakenApart, reliability
 from ddlib.networks import build
 from ddlib.presets import METHODS
 from ddlib.seeds import generator
@@ -106,10 +107,10 @@ def test_probe_reads_real_images_and_is_not_fooled_by_a_spurious_color(study: St
 def test_reliability_is_one_for_equal_starts_and_about_zero_for_noise(real: ImageData) -> None:
     noise = torch.randn(2, 16, 1000, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(15) // 3
-    one = semantics.TakenApart(labels, {}, noise[:1].repeat(2, 1, 1), torch.ones(2, 1000) > 0)
-    assert semantics.reliability(real, one) == pytest.approx(1)
+    one = TakenApart(labels, {}, noise[:1].repeat(2, 1, 1), torch.ones(2, 1000) > 0)
+    assert reliability(one, real.test_labels) == pytest.approx(1)
     other = replace(one, losses=noise)
-    assert abs(semantics.reliability(real, other)) < 0.1
+    assert abs(reliability(other, real.test_labels)) < 0.1
 
 
 def test_border_is_the_mean_of_the_outermost_pixels() -> None:

@@ -4,22 +4,21 @@ Sets are distilled from shapes, their images left out one at a time. Within a cl
 help the test images that share its color, position, size or background more than the others?
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ddlib.data import ImageData, shapes
 from ddlib.distillation import Method, distill
-from ddlib.instruments.attributes import ATTRIBUTES, Attributes, Probe, fidelity, known
+from ddlib.instruments.attributes import ATTRIBUTES, Probe, fidelity, known
 from ddlib.instruments.leaving_out import each_alone, retrained
 from ddlib.instruments.permutation import by_class, permutation_test, shared_gap
 from ddlib.instruments.probes import most_alike
+from ddlib.instruments.single_images import WORN, TakenApart, by_worn, helps, reliability
 from ddlib.networks import build
 from ddlib.presets import METHODS
 from ddlib.seeds import generator
@@ -28,7 +27,6 @@ from ddlib.training import Recipe, logits, train
 
 MEANINGS = ("start", "measured")  # attributes of the real image it began with; read off the image
 PLACES = ("own", "other")  # test images of the image's class; of all other classes
-WORN = ("tied", "free")  # test images that wear the color tied to their class; all others
 PROBE = 1  # seed of the shapes that the probe learns from, all of random color
 
 
@@ -68,20 +66,6 @@ def method_for(tag: str, s: Settings) -> Method:
     """A method with its defaults; those that learn do so with the network of the settings."""
     method = METHODS[tag](ipc=s.ipc)
     return replace(method, network=s.network) if method.steps else method
-
-
-@dataclass(frozen=True)
-class TakenApart:
-    """One set, the attributes its images have by either meaning, and what each image does."""
-
-    labels: Int[Tensor, " n"]
-    attributes: Mapping[str, Attributes]  # by meaning
-    losses: Float[Tensor, "net n_and_1 t"]  # with all images, then without each of them
-    right: Bool[Tensor, "net t"]  # with all images: is the test image classified correctly?
-
-    @property
-    def influence(self) -> Float[Tensor, "net n t"]:
-        return self.losses[:, 1:] - self.losses[:, :1]
 
 
 def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
@@ -182,9 +166,12 @@ def described(data: ImageData, some: Sequence[TakenApart], s: Settings) -> Tenso
     shape = (len(ATTRIBUTES), len(MEANINGS), len(PLACES))
     arrays = {k: torch.stack([f[k] for f in found]).unflatten(0, shape) for k in found[0]}
     arrays["gap"] = arrays["gap"][0]  # of colors alone: the others are not shared or not shared
-    arrays["helps"] = torch.stack([_helps(data, some, place) for place in PLACES])
-    arrays["reliability"] = torch.stack([reliability(data, one) for one in some])
-    arrays["accuracy"] = torch.stack([_by_worn(data, one) for one in some])
+    tested, colors = data.test_labels.cpu(), known(data.attributes["test"])["color"].cpu()
+    arrays["helps"] = torch.stack(
+        [torch.stack([helps(o, tested, same=w == "own") for o in some]) for w in PLACES]
+    )
+    arrays["reliability"] = torch.stack([reliability(one, tested) for one in some])
+    arrays["accuracy"] = torch.stack([by_worn(one, colors, tested) for one in some])
     kept = [fidelity(one.attributes["measured"], one.attributes["start"]) for one in some]
     return arrays | {"kept": torch.stack(kept)}
 
@@ -216,39 +203,6 @@ def _held_against(
         "null": test.null.quantile(torch.tensor(QUANTILES, dtype=test.null.dtype)),
         "gap": gaps.view(len(some), -1),
     }
-
-
-def _helps(data: ImageData, some: Sequence[TakenApart], place: str) -> Float[Tensor, "draw class"]:
-    """Mean influence of the images of a class on the test images of a place."""
-    labels, found = data.test_labels.cpu(), []
-    for one in some:
-        mean = one.influence.mean(0)
-        for c in range(len(data.classes)):
-            columns = (labels == c) == (place == "own")
-            found.append(mean[one.labels == c][:, columns].mean())
-    return torch.stack(found).view(len(some), -1)
-
-
-def reliability(data: ImageData, one: TakenApart) -> Float[Tensor, ""]:
-    """How much of an influence beyond the class survives another start: a correlation.
-
-    Of the influence of each image on the test images of its class, without what all images of the
-    class do, between two starts; the mean over pairs of starts.
-    """
-    labels, each = data.test_labels.cpu(), []
-    for c in range(len(data.classes)):
-        part = one.influence[:, one.labels == c][:, :, labels == c]
-        each.append(part - part.mean(1, keepdim=True))
-    flat = F.normalize(torch.stack([torch.cat([p[i].flatten() for p in each])
-                                    for i in range(len(one.influence))]), dim=1)  # fmt: skip
-    table = flat @ flat.T
-    return (table.sum() - table.trace()) / (len(flat) * (len(flat) - 1))
-
-
-def _by_worn(data: ImageData, one: TakenApart) -> Float[Tensor, "net worn"]:
-    """Test accuracy in percent on images that wear the color tied to their class, and on others."""
-    tied = known(data.attributes["test"])["color"] == data.test_labels.cpu()
-    return 100 * torch.stack([one.right[:, rows].float().mean(1) for rows in (tied, ~tied)], 1)
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:

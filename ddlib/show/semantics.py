@@ -73,7 +73,7 @@ def meaning(study: Study, spurious: float = 0.0, read: str = "measured") -> Figu
         names = study.axes["attribute"]
         _rows(axis, study, names, [dict(where, attribute=name) for name in names])
         axis.set_title(TITLES[place], fontsize=9)
-    axes[0].legend(fontsize=7, frameon=False)
+    _legend_below(figure, axes[0])
     return finish(figure, list(axes), study.scale)
 
 
@@ -84,8 +84,15 @@ def traits_meaning(study: Study) -> Figure:
         names = study.axes["trait"]
         _rows(axis, study, names, [dict(meaning=read, trait=name) for name in names])
         axis.set_title(READ[read], fontsize=9)
-    axes[0].legend(fontsize=7, frameon=False)
+    _legend_below(figure, axes[0])
     return finish(figure, list(axes), study.scale)
+
+
+def _legend_below(figure: Figure, axis: Axes) -> None:
+    lines, labels = axis.get_legend_handles_labels()
+    figure.legend(
+        lines, labels, loc="outside lower center", ncols=len(labels), fontsize=7, frameon=False
+    )
 
 
 def _rows(
