@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from helpers import Killed, assert_same_arrays, killed_after
 
-from ddlib import DistributionMatching, ImageData, show
+from ddlib import DistributionMatching, ImageData, show, tables
 from ddlib.analysis import semantics
 from ddlib.analysis.semantics import Settings
 from ddlib.data import shapes
@@ -169,3 +169,12 @@ def test_null_figures_count_small_p_values() -> None:
     assert "25 % of 4 at most 0.05" in figure.axes[0].get_title()
     test = permutation_test([(torch.randn(4, 9), torch.randn(4, 9))], 50, generator(0))
     assert show.shuffles(test, "shapes").axes[0].lines[0].get_xdata()[0] == test.value
+
+
+def test_tables_say_that_the_record_is_one_of_shapes_and_not_of_full_scale() -> None:
+    recorded = load_study("shapes-semantics")
+    assert "drawn shapes" in tables.passport(recorded).data
+    line = next(x for x in tables.studies().data.splitlines() if x.startswith("| semantics"))
+    laptop, full = line.split("|")[2:4]
+    assert "recorded" in laptop
+    assert "open" in full
