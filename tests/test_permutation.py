@@ -10,6 +10,7 @@ from torch import Tensor
 from ddlib.instruments.permutation import (
     Permuted,
     association,
+    association_beyond,
     by_class,
     centered,
     likeness,
@@ -157,3 +158,20 @@ def test_truth_is_one_of_the_shuffles_and_ties_count() -> None:
     null = torch.tensor([0.0, 1.0, 2.0, 2.0], dtype=torch.float64)
     for value, expected in ((9.0, 0.2), (2.0, 0.6), (-1.0, 1.0)):
         assert Permuted(torch.tensor([value]).double(), null).p_value == pytest.approx(expected)
+
+
+def test_what_another_likeness_explains_is_taken_off() -> None:
+    """Two likenesses that overlap; the effect follows one of them, and then the other."""
+    draws = generator("beyond")
+    first, own = torch.randn(2, 30, 50, generator=draws)
+    second = first + own
+    noise = torch.randn(30, 50, generator=draws)
+    assert association(second + noise, first) > 0.5
+    assert abs(association_beyond(first + noise, second, first)) < 0.1
+    assert association_beyond(second + noise, second, first) > 0.5
+    # The textbook formula for three correlations.
+    x, y, z = (centered(standardized(first + noise)), centered(second), centered(first))
+    xy, xz, yz = (float((a * b).sum()) for a, b in ((x, y), (x, z), (y, z)))
+    expected = (xy - xz * yz) / ((1 - xz**2) * (1 - yz**2)) ** 0.5
+    found = association_beyond(first + noise, second, first)
+    assert found == pytest.approx(expected, abs=1e-9)

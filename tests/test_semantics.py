@@ -14,7 +14,7 @@ from ddlib import DistributionMatching, ImageData, show, tables
 from ddlib.analysis import semantics
 from ddlib.analysis.semantics import Settings
 from ddlib.data import shapes
-from ddlib.instruments.attributes import ATTRIBUTES, Probe, border, fidelity, known
+from ddlib.instruments.attributes import ATTRIBUTES, Probe, border, fidelity, known, pixels_of
 from ddlib.instruments.permutation import association, likeness, permutation_test
 from ddlib.instruments.single_images import TakenApart, reliability
 from ddlib.networks import build
@@ -93,6 +93,10 @@ def test_association_is_what_retraining_and_attributes_say(study: Study, real, k
                        meaning="start", place="own", draw=0)[2]  # fmt: skip
     expected = association(effect, likeness(source, target))
     assert found == pytest.approx(expected.item(), abs=2e-3)
+    pixels = (pixels_of(real, x).flatten(1) for x in (images[rows], real.test_images[columns]))
+    found = study.pick("pixels", spurious=0.0, source="random", draw=0)[2]
+    expected = association(effect, likeness(*pixels))
+    assert found == pytest.approx(expected.item(), abs=2e-3)
     helps = study.pick("helps", spurious=0.0, source="random", place="own", draw=0)[2]
     assert helps == pytest.approx(effect.mean().item() / 2, rel=1e-3, abs=1e-5)
 
@@ -107,7 +111,9 @@ def test_probe_reads_real_images_and_is_not_fooled_by_a_spurious_color(study: St
 def test_reliability_is_one_for_equal_starts_and_about_zero_for_noise(real: ImageData) -> None:
     noise = torch.randn(2, 16, 1000, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(15) // 3
-    one = TakenApart(labels, {}, noise[:1].repeat(2, 1, 1), torch.ones(2, 1000) > 0)
+    one = TakenApart(
+        labels, torch.ones(15, 3, 2, 2), {}, noise[:1].repeat(2, 1, 1), torch.ones(2, 1000) > 0
+    )
     assert reliability(one, real.test_labels) == pytest.approx(1)
     other = replace(one, losses=noise)
     assert abs(reliability(other, real.test_labels)) < 0.1
@@ -127,11 +133,13 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     arrays["association"][0, dm, color, 1, 0] = 0.5
     arrays["association"][0, :, :, 0] = 9  # what images began as: not what is judged
     arrays["association"][-1, dm, color, 1, 1] = -0.25
+    arrays["beyond_pixels"][0, dm, :, :, ATTRIBUTES.index("size")] = 0.7
     arrays["accuracy"][-1, dm] = torch.tensor([90.0, 20.0])
     found = semantics.findings(replace(study, arrays=arrays))
     expected = {
         "color-dm": (0.5,) * 10, "color-random": (0.2,) * 10, "color-beyond-dm": (0.3,) * 10,
-        "size-dm": (0,) * 10, "spurious-own-dm": (0,) * 10, "spurious-other-dm": (0.25,) * 10,
+        "size-past-pixels-dm": (0.7,) * 10, "size-dm": (0,) * 10,
+        "spurious-own-dm": (0,) * 10, "spurious-other-dm": (0.25,) * 10,
         "shortcut-dm": (70,) * 4,
     }  # fmt: skip
     for key, values in expected.items():

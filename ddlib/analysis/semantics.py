@@ -14,11 +14,18 @@ from torch import Tensor
 
 from ddlib.data import ImageData, shapes
 from ddlib.distillation import Method, distill
-from ddlib.instruments.attributes import ATTRIBUTES, Probe, fidelity, known
+from ddlib.instruments.attributes import ATTRIBUTES, Probe, fidelity, known, pixels_of
 from ddlib.instruments.leaving_out import each_alone, retrained
 from ddlib.instruments.permutation import by_class, permutation_test, shared_gap
 from ddlib.instruments.probes import most_alike
-from ddlib.instruments.single_images import WORN, TakenApart, by_worn, helps, reliability
+from ddlib.instruments.single_images import (
+    WORN,
+    TakenApart,
+    beside_pixels,
+    by_worn,
+    helps,
+    reliability,
+)
 from ddlib.networks import build
 from ddlib.presets import METHODS
 from ddlib.seeds import generator
@@ -97,6 +104,8 @@ DIMS = {
     "p": (*CELL, "attribute", "meaning", "place"),
     "null": (*CELL, "attribute", "meaning", "place", "quantile"),
     "gap": (*CELL, "meaning", "place", "draw", "class"),
+    "pixels": (*CELL, "draw", "class"),
+    "beyond_pixels": (*CELL, "draw", "class", "attribute"),
     "helps": (*CELL, "place", "draw", "class"),
     "reliability": (*CELL, "draw"),
     "accuracy": (*CELL, "draw", "net", "worn"),
@@ -130,6 +139,7 @@ def taken_apart(
     attributes = {"start": known(drawn), "measured": probe.read(data, images)}
     return TakenApart(
         labels.cpu(),
+        pixels_of(data, images).cpu(),
         {m: {k: v.cpu() for k, v in a.items()} for m, a in attributes.items()},
         torch.stack([part["losses"] for part in parts]),
         torch.stack([part["right"] for part in parts]),
@@ -166,12 +176,15 @@ def described(data: ImageData, some: Sequence[TakenApart], s: Settings) -> Tenso
     shape = (len(ATTRIBUTES), len(MEANINGS), len(PLACES))
     arrays = {k: torch.stack([f[k] for f in found]).unflatten(0, shape) for k in found[0]}
     arrays["gap"] = arrays["gap"][0]  # of colors alone: the others are not shared or not shared
-    tested, colors = data.test_labels.cpu(), known(data.attributes["test"])["color"].cpu()
+    tested, target = data.test_labels.cpu(), known(data.attributes["test"])
     arrays["helps"] = torch.stack(
         [torch.stack([helps(o, tested, same=w == "own") for o in some]) for w in PLACES]
     )
     arrays["reliability"] = torch.stack([reliability(one, tested) for one in some])
-    arrays["accuracy"] = torch.stack([by_worn(one, colors, tested) for one in some])
+    arrays["accuracy"] = torch.stack([by_worn(one, target["color"], tested) for one in some])
+    shown = pixels_of(data, data.test_images).cpu()
+    beside = [beside_pixels(one, shown, target, tested) for one in some]
+    arrays |= {k: torch.stack([b[k] for b in beside]) for k in beside[0]}
     kept = [fidelity(one.attributes["measured"], one.attributes["start"]) for one in some]
     return arrays | {"kept": torch.stack(kept)}
 
@@ -223,6 +236,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     for tag, attribute in product(study.axes["source"], ATTRIBUTES):
         own, random = (of(source, attribute, levels[0]) for source in (tag, "random"))
         found[f"{attribute}-{tag}"] = told(own)
+        past = study.pick("beyond_pixels", source=tag, spurious=levels[0], attribute=attribute)
+        found[f"{attribute}-past-pixels-{tag}"] = told(past.flatten())
         if tag != "random":
             found[f"{attribute}-beyond-{tag}"] = told(own - random)
     for tag in study.axes["source"]:

@@ -74,6 +74,15 @@ def association(effect: Float[Tensor, "n t"], alike: Float[Tensor, "n t"]) -> Fl
     return (centered(standardized(effect)) * centered(alike)).sum()
 
 
+def association_beyond(
+    effect: Float[Tensor, "n t"], alike: Float[Tensor, "n t"], other: Float[Tensor, "n t"]
+) -> Float[Tensor, ""]:
+    """The correlation that is left when another likeness is taken off both by least squares."""
+    e, a, o = centered(standardized(effect)), centered(alike), centered(other)
+    e, a = (x - (x * o).sum() * o for x in (e, a))
+    return (e * a).sum() / (e.norm() * a.norm()).clamp_min(TINY)
+
+
 def shared_gap(effect: Float[Tensor, "n t"], alike: Float[Tensor, "n t"]) -> Float[Tensor, ""]:
     """Mean effect on targets that share the source's kind, minus that on those that do not.
 

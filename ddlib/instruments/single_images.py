@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ddlib.instruments.attributes import Attributes
+from ddlib.instruments.attributes import ATTRIBUTES, Attributes
+from ddlib.instruments.permutation import association, association_beyond, by_class
 
 WORN = ("tied", "free")  # test images that wear the color tied to their class; all others
 
@@ -18,6 +19,7 @@ class TakenApart:
     """One set, the attributes its images have by either meaning, and what each image does."""
 
     labels: Int[Tensor, " n"]
+    pixels: Float[Tensor, "n c h w"]  # cut off at black and white
     attributes: Mapping[str, Attributes]  # by meaning
     losses: Float[Tensor, "net n_and_1 t"]  # with all images, then without each of them
     right: Bool[Tensor, "net t"]  # with all images: is the test image classified correctly?
@@ -55,3 +57,26 @@ def by_worn(
     """Test accuracy in percent on images that wear the color tied to their class, and on others."""
     tied = colors == tested
     return 100 * torch.stack([one.right[:, rows].float().mean(1) for rows in (tied, ~tied)], 1)
+
+
+def beside_pixels(
+    one: TakenApart,
+    shown: Float[Tensor, "t c h w"],
+    target: Attributes,
+    tested: Int[Tensor, " t"],
+) -> dict[str, Tensor]:
+    """Influence against the likeness of all pixels, and what attributes add to that likeness.
+
+    `pixels` (class,) is the first association; `beyond_pixels` (class, attribute) is the second.
+    """
+    effect, read = one.influence.mean(0), one.attributes["measured"]
+    near = by_class(effect, one.labels, tested, one.pixels.flatten(1), shown.flatten(1))
+    beyond = []
+    for name in ATTRIBUTES:
+        groups = by_class(effect, one.labels, tested, read[name], target[name])
+        pairs = zip(groups, near, strict=True)
+        beyond.append(
+            torch.stack([association_beyond(*group, other) for group, (_, other) in pairs])
+        )
+    pixels = torch.stack([association(*group) for group in near])
+    return {"pixels": pixels, "beyond_pixels": torch.stack(beyond, 1)}
