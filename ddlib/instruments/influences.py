@@ -1,0 +1,136 @@
+"""What tables of influence say: do they repeat, whom do they name, do effects add up?
+
+Tables (net, n, t) hold the influence of image j on test image x in each network. Arrays that come
+back have a NaN where a source has fewer networks than another.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ddlib.instruments.attribution import datamodeling_score
+from ddlib.instruments.rankings import (
+    centered,
+    correlation,
+    distinct,
+    overlap,
+    pairs,
+    rank_correlation,
+    ranks,
+    same_and_other,
+    share_of_class,
+    slope,
+    standardized,
+    top,
+)
+
+TOP = 9  # test images that the study shows for each distilled image
+REPEATS = ("all", "centered", "same image", "other image", "centered, own class")
+SIDES = ("helped", "harmed")
+SCALINGS = ("raw", "standardized")
+Labels = Int[Tensor, " n"]
+
+
+def own_class(
+    table: Float[Tensor, "n t"], classes: Labels, tested: Int[Tensor, " t"]
+) -> Float[Tensor, "k i x"]:
+    """The part of a table where image and test image share their class, class after class."""
+    return torch.stack([table[classes == c][:, tested == c] for c in classes.unique()])
+
+
+def every_pair(
+    a: Float[Tensor, "k i x"], b: Float[Tensor, "k i x"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Mean rank correlation of row i of a with row i of b, and with other rows of its class."""
+    a, b = ranks(a), ranks(b)
+    found = correlation(*torch.broadcast_tensors(a[:, :, None], b[:, None]))  # (k, i, i)
+    each = [same_and_other(one, torch.zeros(len(one))) for one in found]
+    return tuple(torch.stack(values).nanmean() for values in zip(*each, strict=True))
+
+
+def repeats(
+    tables: Float[Tensor, "m n t"], classes: Labels, tested: Int[Tensor, " t"]
+) -> dict[str, Tensor]:
+    """For each pair of networks: rank correlations (pair, repeat), overlap of the top (pair, 2)."""
+    found, common = [], []
+    for i, j in pairs(len(tables)):
+        a, b = tables[i], tables[j]
+        ca, cb = centered(a, classes), centered(b, classes)
+        own = [own_class(x, classes, tested) for x in (a, b, ca, cb)]
+        found.append([
+            rank_correlation(a, b).nanmean(), rank_correlation(ca, cb).nanmean(),
+            *every_pair(own[0], own[1]), every_pair(own[2], own[3])[0],
+        ])  # fmt: skip
+        common.append(same_and_other(overlap(top(a, TOP), top(b, TOP)), classes))
+    return {"repeat": _stacked(found, len(REPEATS)), "overlap": _stacked(common, 2)}
+
+
+def _stacked(rows: list, width: int) -> Tensor:
+    return torch.tensor([[float(x) for x in row] for row in rows]).view(-1, width)
+
+
+def named(
+    table: Float[Tensor, "n t"], losses: Float[Tensor, " t"], classes: Labels, tested: Labels
+) -> dict[str, Tensor]:
+    """Who is in the top of one network: own class (side, scaling), hardness, distinct (scaling).
+
+    Hardness is the mean place of the helped ones among the losses of all test images, from 0 for
+    the lowest to 1 for the highest.
+    """
+    place = ranks(losses) / (len(losses) - 1)
+    scaled = {"raw": table, "standardized": standardized(table)}
+    helped = {k: top(x, TOP) for k, x in scaled.items()}
+    harmed = {k: top(-x, TOP) for k, x in scaled.items()}
+    own = [[share_of_class(d[k], classes, tested) for k in SCALINGS] for d in (helped, harmed)]
+    return {
+        "own": _stacked(own, 2),
+        "hardness": torch.stack([place[helped[k]].mean() for k in SCALINGS]).float(),
+        "distinct": torch.stack([distinct(helped[k], classes) for k in SCALINGS]).float(),
+    }
+
+
+def listed(
+    tables: Float[Tensor, "m n t"], shown: Bool[Tensor, " t"], count: int
+) -> dict[str, Tensor]:
+    """The `count` test images that each image helps and harms most, on average over networks.
+
+    They are chosen among those `shown`, after every column was divided by its spread. `alike`
+    counts the networks in which the influence has the sign of the mean.
+    """
+    few = tables[:, :, shown]
+    mean = few.mean(0)
+    sides = [top(sign * standardized(mean), count) for sign in (1, -1)]
+    signs = [
+        (sign * few > 0).sum(0).gather(1, rows) for sign, rows in zip((1, -1), sides, strict=True)
+    ]
+    return {"listed": torch.stack(sides, 1).short(), "alike": torch.stack(signs, 1).byte()}
+
+
+def added(
+    table: Float[Tensor, "n t"], groups: Bool[Tensor, "g n"], together: Float[Tensor, "g t"]
+) -> Float[Tensor, "g 2"]:
+    """Sums of single influences against that of the group: correlation over tests, and slope."""
+    sums = groups.float() @ table
+    return torch.stack([correlation(sums, together), slope(sums, together)], 1)
+
+
+def judged(
+    tables: Mapping[str, Float[Tensor, "n t"]], truth: Float[Tensor, "n t"],
+    left: Float[Tensor, "s n"], losses: Float[Tensor, "s t"], classes: Labels, tested: Labels,
+) -> Float[Tensor, "a 3"]:  # fmt: skip
+    """Each attribution against leave-one-out, over all and over own images; its datamodeling score.
+
+    All are rank correlations for each test image, averaged over test images.
+    """
+    found = []
+    for table in tables.values():
+        near = own_class(table, classes, tested), own_class(truth, classes, tested)
+        guess = datamodeling_score(table, left)
+        found.append([
+            rank_correlation(table.T, truth.T).nanmean(),
+            rank_correlation(near[0].mT, near[1].mT).nanmean(),
+            rank_correlation(guess.T, losses.T).nanmean(),
+        ])  # fmt: skip
+    return _stacked(found, 3)
