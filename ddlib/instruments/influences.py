@@ -4,13 +4,14 @@ Tables (net, n, t) hold the influence of image j on test image x in each network
 back have a NaN where a source has fewer networks than another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ddlib.instruments.attribution import datamodeling_score
+from ddlib.instruments.leaving_out import HALVES
 from ddlib.instruments.rankings import (
     centered,
     correlation,
@@ -25,9 +26,13 @@ from ddlib.instruments.rankings import (
     standardized,
     top,
 )
+from ddlib.instruments.retraining import SUBSTITUTES
 
+ATTRIBUTIONS = ("leave-one-out", "other networks", *SUBSTITUTES, "own class")
+FEW = 5  # images that are left out of a sum instead of a mean
 TOP = 9  # test images that the study shows for each distilled image
 REPEATS = ("all", "centered", "same image", "other image", "centered, own class")
+JUDGES = ("all images", "own images", "datamodeling score", "balanced score")
 SIDES = ("helped", "harmed")
 SCALINGS = ("raw", "standardized")
 Labels = Int[Tensor, " n"]
@@ -118,19 +123,71 @@ def added(
 
 def judged(
     tables: Mapping[str, Float[Tensor, "n t"]], truth: Float[Tensor, "n t"],
-    left: Float[Tensor, "s n"], losses: Float[Tensor, "s t"], classes: Labels, tested: Labels,
-) -> Float[Tensor, "a 3"]:  # fmt: skip
-    """Each attribution against leave-one-out, over all and over own images; its datamodeling score.
+    halves: Mapping[str, tuple[Tensor, Tensor]], classes: Labels, tested: Labels,
+) -> Float[Tensor, "a judge"]:  # fmt: skip
+    """Each attribution against leave-one-out, over all and over own images; its two scores.
 
-    All are rank correlations for each test image, averaged over test images.
+    `halves` are what was left in (s, n) and the losses then (s, t). All are rank correlations for
+    each test image, averaged over test images.
     """
-    found = []
+    found, near = [], own_class(truth, classes, tested)
     for table in tables.values():
-        near = own_class(table, classes, tested), own_class(truth, classes, tested)
-        guess = datamodeling_score(table, left)
+        own = own_class(table, classes, tested)
         found.append([
             rank_correlation(table.T, truth.T).nanmean(),
-            rank_correlation(near[0].mT, near[1].mT).nanmean(),
-            rank_correlation(guess.T, losses.T).nanmean(),
+            rank_correlation(own.mT, near.mT).nanmean(),
+            *(
+                rank_correlation(datamodeling_score(table, left).T, losses.T).nanmean()
+                for left, losses in halves.values()
+            ),
         ])  # fmt: skip
-    return _stacked(found, 3)
+    return _stacked(found, len(JUDGES))
+
+
+def of_source(
+    mine: Sequence[Mapping[str, Tensor]], classes: Labels, tested: Labels, most: int
+) -> dict[str, Tensor]:
+    """Arrays of one source out of losses (g, t) of each network, made long enough for `most`."""
+    tables = torch.stack([one["alone"] - one["all"] for one in mine])
+    noise = torch.stack([(one["noise"] - one["all"]).square().mean(1).sqrt() for one in mine])
+    who = [named(t, one["all"][0], classes, tested) for t, one in zip(tables, mine, strict=True)]
+    arrays = {k: torch.stack([one[k] for one in who]) for k in who[0]}
+    arrays |= {"spread": tables.square().mean((1, 2)).sqrt(), "noise": noise}
+    rows = list(range(len(mine)))
+    padded = {k: _filled(v, rows, most) for k, v in arrays.items()}
+    order = [pairs(most).index(pair) for pair in pairs(len(mine))]
+    for name, values in repeats(tables, classes, tested).items():
+        padded[name] = _filled(values, order, len(pairs(most)))
+    return padded | {
+        "influence": tables.mean(0).half(),
+        "loss": torch.cat([one["all"] for one in mine]).mean(0).half(),
+    }
+
+
+def _filled(values: Tensor, rows: list[int], length: int) -> Tensor:
+    """A longer tensor with the given rows; all others are NaN."""
+    full = torch.full((length, *values.shape[1:]), torch.nan)
+    full[rows] = values
+    return full
+
+
+def of_network(
+    mine: Mapping[str, Tensor], others: Float[Tensor, "n t"], out: Mapping[str, Tensor],
+    classes: Labels, tested: Labels,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Additivity, the other weighting, and substitutes for leave-one-out in one network.
+
+    `mine` are its losses by what was left `out`, and tables of substitutes; `others` is the mean
+    table of other networks. `out` has a column for each image that is left out alone.
+    """
+    alone = mine["alone"] - mine["all"]
+    tables = {"leave-one-out": alone, "other networks": others}
+    tables |= {name: mine[name] for name in SUBSTITUTES}
+    tables["own class"] = (classes[:, None] == tested).float()
+    few, summed = alone[:: len(alone) // FEW], mine["summed"] - mine["all"]
+    halves = {name: (out[name].logical_not().float(), mine[name]) for name in HALVES}
+    return {
+        "added": added(alone, out["groups"], mine["groups"] - mine["all"]),
+        "summed": torch.stack([correlation(few, summed).mean(), slope(few, summed).mean()]),
+        "judged": judged(tables, alone, halves, classes, tested),
+    }
