@@ -141,9 +141,6 @@ def one_network(
     return parts
 
 
-# ---- what the tables say --------------------------------------------------------------------
-
-
 def compared(
     real: ImageData, sets: Sets, found: Mapping[tuple[str, int], Tensors], s: Settings
 ) -> Study:

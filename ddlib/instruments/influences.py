@@ -51,7 +51,7 @@ def every_pair(
     """Mean rank correlation of row i of a with row i of b, and with other rows of its class."""
     a, b = ranks(a), ranks(b)
     found = correlation(*torch.broadcast_tensors(a[:, :, None], b[:, None]))  # (k, i, i)
-    each = [same_and_other(one, torch.zeros(len(one))) for one in found]
+    each = [same_and_other(one, torch.zeros(len(one), dtype=torch.int64)) for one in found]
     return tuple(torch.stack(values).nanmean() for values in zip(*each, strict=True))
 
 
@@ -77,7 +77,10 @@ def _stacked(rows: list, width: int) -> Tensor:
 
 
 def named(
-    table: Float[Tensor, "n t"], losses: Float[Tensor, " t"], classes: Labels, tested: Labels
+    table: Float[Tensor, "n t"],
+    losses: Float[Tensor, " t"],
+    classes: Labels,
+    tested: Int[Tensor, " t"],
 ) -> dict[str, Tensor]:
     """Who is in the top of one network: own class (side, scaling), hardness, distinct (scaling).
 
@@ -102,7 +105,7 @@ def listed(
     """The `count` test images that each image helps and harms most, on average over networks.
 
     They are chosen among those `shown`, after every column was divided by its spread. `alike`
-    counts the networks in which the influence has the sign of the mean.
+    counts the networks in which the influence has the sign of its side.
     """
     few = tables[:, :, shown]
     mean = few.mean(0)
@@ -123,7 +126,7 @@ def added(
 
 def judged(
     tables: Mapping[str, Float[Tensor, "n t"]], truth: Float[Tensor, "n t"],
-    halves: Mapping[str, tuple[Tensor, Tensor]], classes: Labels, tested: Labels,
+    halves: Mapping[str, tuple[Tensor, Tensor]], classes: Labels, tested: Int[Tensor, " t"],
 ) -> Float[Tensor, "a judge"]:  # fmt: skip
     """Each attribution against leave-one-out, over all and over own images; its two scores.
 
@@ -145,7 +148,7 @@ def judged(
 
 
 def of_source(
-    mine: Sequence[Mapping[str, Tensor]], classes: Labels, tested: Labels, most: int
+    mine: Sequence[Mapping[str, Tensor]], classes: Labels, tested: Int[Tensor, " t"], most: int
 ) -> dict[str, Tensor]:
     """Arrays of one source out of losses (g, t) of each network, made long enough for `most`."""
     tables = torch.stack([one["alone"] - one["all"] for one in mine])
@@ -173,7 +176,7 @@ def _filled(values: Tensor, rows: list[int], length: int) -> Tensor:
 
 def of_network(
     mine: Mapping[str, Tensor], others: Float[Tensor, "n t"], out: Mapping[str, Tensor],
-    classes: Labels, tested: Labels,
+    classes: Labels, tested: Int[Tensor, " t"],
 ) -> dict[str, Tensor]:  # fmt: skip
     """Additivity, the other weighting, and substitutes for leave-one-out in one network.
 
