@@ -14,6 +14,7 @@ from ddlib.files import load_json
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import RECORDED, Result, Trace, recorded, result_name
 from ddlib.show import LOOKS, SCALES
+from ddlib.show.looks import scale_of
 from ddlib.studies import QUESTIONS, Study, load_study
 
 
@@ -21,7 +22,8 @@ def passport(record: Result | Trace | Study) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
     p = record.passport
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
-    facts = [SCALES[record.profile], f"`{command}`"]
+    network = record.settings.get("network", "convnet") if isinstance(record, Study) else "convnet"
+    facts = [scale_of(record.profile, network), f"`{command}`"]
     if "seeds" in p:
         sets, networks = (len(p["seeds"][k]) for k in ("sets", "networks"))
         facts += [f"sets: {sets}, networks for each: {networks}"]

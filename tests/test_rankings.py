@@ -58,17 +58,23 @@ def test_named_says_whose_the_top_is() -> None:
     table = (CLASSES[:, None] == TESTED).float() + torch.linspace(0, 0.1, 24)
     found = influences.named(table, torch.arange(24.0), CLASSES, TESTED)
     assert found["own"].tolist() == [[1, 1], [0, 0]]
-    assert found["distinct"][0] == pytest.approx(0.5), "both images of a class name the same ones"
+    assert found["distinct"][0, 0] == pytest.approx(0.5), "images of a class name the same ones"
+    assert found["distinct"][0, 1] == pytest.approx(12 * (1 - 0.25**2) / 18)
     assert found["hardness"][0] > 0.5
 
 
 def test_distinct_by_chance_is_what_random_rows_give() -> None:
+    """Rows that draw 4 of 10 test images of one class and 2 of 30 of another, ten rows."""
     draws = generator("chance")
-    rows = torch.rand(400, 10, 100, generator=draws).topk(9, dim=2).indices
-    found = [rankings.distinct(row, torch.zeros(10, dtype=torch.int64)) for row in rows]
-    assert torch.stack(found).mean() == pytest.approx(
-        rankings.distinct_by_chance(10, 9, 100), abs=0.01
-    )
+    tested, one = torch.tensor([0] * 10 + [1] * 30), torch.zeros(10, dtype=torch.int64)
+    found = []
+    for _ in range(300):
+        first = torch.rand(10, 10, generator=draws).topk(4, dim=1).indices
+        other = 10 + torch.rand(10, 30, generator=draws).topk(2, dim=1).indices
+        found.append(rankings.distinct(torch.cat([first, other], 1), one, tested))
+    shares, chances = zip(*found, strict=True)
+    assert np.mean(shares) == pytest.approx(chances[0], abs=0.01)
+    assert chances[0] == pytest.approx((10 * (1 - 0.6**10) + 30 * (1 - (28 / 30) ** 10)) / 60)
 
 
 def test_listed_are_the_extremes_of_the_mean_and_only_those_shown() -> None:

@@ -28,7 +28,7 @@ from ddlib.instruments.influences import (
     of_source,
 )
 from ddlib.instruments.leaving_out import HALVES, first_rows, left_out
-from ddlib.instruments.rankings import distinct_by_chance, pairs
+from ddlib.instruments.rankings import pairs
 from ddlib.instruments.retraining import NOISES, SUBSTITUTES, Trainer
 from ddlib.networks import build
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
@@ -43,7 +43,7 @@ DIMS = {
     "noise": (*_NET, "noise"),
     "own": (*_NET, "side", "scaling"),
     "hardness": (*_NET, "scaling"),
-    "distinct": (*_NET, "scaling"),
+    "distinct": (*_NET, "scaling", "by"),
     "repeat": ("source", "pair", "repeat"),
     "overlap": ("source", "pair", "which"),
     "listed": ("source", "image", "side", "place"),
@@ -177,7 +177,8 @@ def _axes(real: ImageData, s: Settings, rows: Tensors) -> dict[str, tuple]:
     return {k: tuple(v.tolist()) for k, v in rows.items()} | {
         "source": tuple(s.nets), "net": tuple(range(most)), "noise": NOISES, "side": SIDES,
         "scaling": SCALINGS, "pair": tuple(f"{i}, {j}" for i, j in pairs(most)),
-        "repeat": REPEATS, "which": ("same image", "other image"), "place": tuple(range(PLACES)),
+        "repeat": REPEATS, "which": ("same image", "other image"), "by": ("found", "chance"),
+        "place": tuple(range(PLACES)),
         "deep": s.deep, "deep_net": tuple(range(s.deep_nets)), "size": s.sizes,
         "kind": ("one class", "all classes"), "group": tuple(range(s.groups)),
         "value": ("correlation", "slope"), "attribution": ATTRIBUTIONS,
@@ -207,7 +208,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """One number for each network; what pairs of networks say is averaged for each network.
 
     own, own-harmed: share of own class in the top, more than chance. hard: their place among the
-    losses, above the middle. distinct: share of different ones, more than chance. above: how far
+    losses, above the middle. distinct: share of different ones, more than by chance. above: how far
     the influence is above what a nudge does. repeat: rank correlation with another network.
     image: that of one image over its own class, more than that of two images of the class.
     shared, beyond: overlap of the top with that in another network, more than chance, and more
@@ -217,15 +218,15 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """
     found, axes, s = {}, study.axes, study.settings
     pool = len(axes["test"])
-    chance = distinct_by_chance(s["alone"], TOP, s["each"])
     for tag in axes["source"]:
         own, spread, noise = (study.pick(k, source=tag) for k in ("own", "spread", "noise"))
+        distinct = study.pick("distinct", source=tag, scaling="raw")
         repeat, overlap = (by_network(study, k, tag) for k in ("repeat", "overlap"))
         found |= {
             f"own-{tag}": own[:, 0, 0] - s["each"] / pool,
             f"own-harmed-{tag}": own[:, 1, 0] - s["each"] / pool,
             f"hard-{tag}": study.pick("hardness", source=tag)[:, 0] - 0.5,
-            f"distinct-{tag}": study.pick("distinct", source=tag)[:, 0] - chance,
+            f"distinct-{tag}": distinct[:, 0] - distinct[:, 1],
             f"above-{tag}": 1 - noise[:, NOISES.index("nudged")] / spread,
             f"repeat-{tag}": repeat[:, 0],
             f"image-{tag}": repeat[:, 2] - repeat[:, 3],

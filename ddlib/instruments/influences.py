@@ -82,10 +82,11 @@ def named(
     classes: Labels,
     tested: Int[Tensor, " t"],
 ) -> dict[str, Tensor]:
-    """Who is in the top of one network: own class (side, scaling), hardness, distinct (scaling).
+    """Who is in the top of one network: own class (side, scaling), hardness (scaling), distinct.
 
     Hardness is the mean place of the helped ones among the losses of all test images, from 0 for
-    the lowest to 1 for the highest.
+    the lowest to 1 for the highest. Distinct (scaling, 2) is the share of different test images
+    in all lists of a class, found and by chance.
     """
     place = ranks(losses) / (len(losses) - 1)
     scaled = {"raw": table, "standardized": standardized(table)}
@@ -95,7 +96,7 @@ def named(
     return {
         "own": _stacked(own, 2),
         "hardness": torch.stack([place[helped[k]].mean() for k in SCALINGS]).float(),
-        "distinct": torch.stack([distinct(helped[k], classes) for k in SCALINGS]).float(),
+        "distinct": torch.tensor([distinct(helped[k], classes, tested) for k in SCALINGS]),
     }
 
 

@@ -4,8 +4,10 @@ An influence table has a row for each image of a set and a column for each test 
 """
 
 from itertools import combinations
+from statistics import fmean
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -66,18 +68,22 @@ def overlap(a: Int[Tensor, "n c"], b: Int[Tensor, "m c"]) -> Float[Tensor, "n m"
     return (a[:, None, :, None] == b[None, :, None, :]).any(-1).double().mean(-1)
 
 
-def distinct(chosen: Int[Tensor, "n c"], classes: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-    """Of all test images chosen for the images of one class: the share that is there only once.
+def distinct(
+    chosen: Int[Tensor, "n c"], classes: Int[Tensor, " n"], tested: Int[Tensor, " t"]
+) -> tuple[float, float]:
+    """Of all test images chosen for the images of one class: how many are different, as a share.
 
-    It is the number of different ones over the number of places, averaged over the classes.
+    And what chance would give, if every row drew as many out of each class of test images as it
+    has, at random. Both are averaged over the classes.
     """
-    each = [chosen[classes == c] for c in classes.unique()]
-    return torch.tensor([len(rows.unique()) / rows.numel() for rows in each]).double().mean()
-
-
-def distinct_by_chance(rows: int, count: int, pool: int) -> float:
-    """What `distinct` is if every row draws `count` different ones out of a pool at random."""
-    return pool * (1 - (1 - count / pool) ** rows) / (rows * count)
+    sizes = torch.bincount(tested)
+    found, chance = [], []
+    for rows in (chosen[classes == c] for c in classes.unique()):
+        found.append(len(rows.unique()) / rows.numel())
+        drawn = F.one_hot(tested[rows], len(sizes)).sum(1) / sizes  # (n, k), of each class
+        expected = (sizes * (1 - (1 - drawn).prod(0))).sum()
+        chance.append(float(expected) / rows.numel())
+    return fmean(found), fmean(chance)
 
 
 def same_and_other(
