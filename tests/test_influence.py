@@ -14,6 +14,7 @@ from ddlib.analysis import influence
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.explorer import entries
+from ddlib.instruments.influences import by_network
 from ddlib.instruments.leaving_out import first_rows, left_out, losses_on
 from ddlib.networks import build
 from ddlib.seeds import generator
@@ -137,11 +138,21 @@ def test_findings_of_made_up_tables(study: Study) -> None:
 
 
 def test_each_network_counts_its_own_pairs(study: Study) -> None:
-    arrays = dict(study.arrays)
-    arrays["overlap"] = torch.tensor([0.1, 0.2, 0.6])[None, :, None].expand(2, 3, 2).clone()
-    found = influence.by_network(replace(study, arrays=arrays), "overlap", "bptt")
     assert study.axes["pair"] == ("0, 1", "0, 2", "1, 2")
+    found = by_network(torch.tensor([[0.1], [0.2], [0.6]]), 3)
     assert torch.allclose(found[:, 0], torch.tensor([0.15, 0.35, 0.4]))
+
+
+def test_the_usual_network_leaves_out_the_first_class(
+    study: Study, real: ImageData, sets: Sets
+) -> None:
+    mine = influence.trainer(real, sets["bptt"][0], replace(SMALL, network="convnet"), 0)
+    groups = torch.zeros(2, 9, dtype=torch.bool)
+    groups[1, 0] = True
+    with_all, without = mine.without(groups)
+    best = (without - with_all).topk(influence.TOP).indices
+    own = (mine.test[1][best] == 0).float().mean()
+    assert study.pick("usual_own", deep="bptt")[0] == pytest.approx(float(own))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ to the loss on each test image is the image's influence there.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import torch
@@ -17,42 +17,26 @@ from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.instruments.influences import (
     ATTRIBUTIONS,
+    DIMS,
     FEW,
     JUDGES,
     REPEATS,
     SCALINGS,
     SIDES,
     TOP,
+    by_network,
     listed,
     of_network,
     of_source,
 )
 from ddlib.instruments.leaving_out import HALVES, first_rows, left_out
-from ddlib.instruments.rankings import pairs
+from ddlib.instruments.rankings import pairs, top
 from ddlib.instruments.retraining import NOISES, SUBSTITUTES, Trainer
 from ddlib.networks import build
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe
 
 PLACES = 8  # test images that are listed for each image, helped and harmed
-_NET, _DEEP = ("source", "net"), ("deep", "deep_net")
-DIMS = {
-    "influence": ("source", "image", "test"),  # mean over networks
-    "loss": ("source", "test"),  # with all images, mean over networks
-    "spread": _NET,
-    "noise": (*_NET, "noise"),
-    "own": (*_NET, "side", "scaling"),
-    "hardness": (*_NET, "scaling"),
-    "distinct": (*_NET, "scaling", "by"),
-    "repeat": ("source", "pair", "repeat"),
-    "overlap": ("source", "pair", "which"),
-    "listed": ("source", "image", "side", "place"),
-    "alike": ("source", "image", "side", "place"),
-    "added": (*_DEEP, "size", "kind", "group", "value"),
-    "summed": (*_DEEP, "value"),
-    "judged": (*_DEEP, "attribution", "judge"),
-    "thumbnails": ("shown", "channel", "height", "width"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +57,7 @@ class Settings:
     groups: int  # of each size and kind
     halves: int  # random halves of the set to train on
     stops: int = 10  # moments of training at which gradients are compared
+    usual: str = "convnet"  # the network in which images of one class are left out as well
 
     @property
     def recipe(self) -> Recipe:
@@ -116,7 +101,28 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         one = sets[tag][0]
         mine = trainer(real, one, s, net)
         found[tag, net] = one_network(mine, _left_out(one.labels, s), deep, s, f"{tag}-{net}", keep)
-    return compared(real, sets, found, s)
+    usual = {tag: _usual(real, sets[tag][0], s, tag, keep) for tag in s.deep}
+    return compared(real, sets, found, usual, s)
+
+
+def _usual(real: ImageData, one: DistilledSet, s: Settings, tag: str, keep: Keep) -> Tensors:
+    """The first class alone, in one network of the usual width: what the study shows."""
+    mine = trainer(real, one, replace(s, network=s.usual), 0)
+    out = _left_out(one.labels, s)
+    groups = torch.cat([out["all"], out["alone"][: s.alone]])
+    parts = [
+        keep(f"usual-{tag}-{i}", lambda c=chunk: {"losses": mine.without(c)})["losses"]
+        for i, chunk in enumerate(groups.split(6))
+    ]
+    losses = torch.cat(parts)
+    noise = keep(f"usual-noise-{tag}", lambda: {"losses": mine.noise()})["losses"]
+    table = losses[1:] - losses[0]
+    own = mine.test[1].cpu()[top(table, TOP)] == 0
+    return {
+        "usual_own": own.float().mean(1),
+        "usual_spread": table.square().mean().sqrt(),
+        "usual_noise": (noise - losses[0]).square().mean(1).sqrt(),
+    }
 
 
 def one_network(
@@ -142,8 +148,9 @@ def one_network(
 
 
 def compared(
-    real: ImageData, sets: Sets, found: Mapping[tuple[str, int], Tensors], s: Settings
-) -> Study:
+    real: ImageData, sets: Sets, found: Mapping[tuple[str, int], Tensors],
+    usual: Mapping[str, Tensors], s: Settings,
+) -> Study:  # fmt: skip
     """The study: mean influence of each image, and what its repetitions and substitutes say."""
     labels = real.test_labels.cpu()
     rows = first_rows(labels, s.each)
@@ -165,9 +172,10 @@ def compared(
     arrays = {k: torch.stack([one[k] for one in each]) for k in each[0]}
     shape = (len(s.deep), s.deep_nets)
     arrays |= {k: torch.stack([one[k] for one in deep]).unflatten(0, shape) for k in deep[0]}
+    arrays |= {k: torch.stack([usual[tag][k] for tag in s.deep]) for k in usual[s.deep[0]]}
     pixels = to_pixels(real.test_images.cpu()[rows][shown], real.mean, real.std)
     arrays["thumbnails"] = (pixels.clamp(0, 1) * 255).round().byte()
-    axes = {"image": images, "test": rows, "shown": rows[shown]}
+    axes = {"image": images, "test": rows, "shown": rows[shown], "first": images[: s.alone]}
     return Study("influence", real.name, asdict(s), _axes(real, s, axes), DIMS, arrays)
 
 
@@ -207,7 +215,8 @@ def _left_out(labels: Tensor, s: Settings) -> Tensors:
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """One number for each network; what pairs of networks say is averaged for each network.
 
-    own, own-harmed: share of own class in the top, more than chance. hard: their place among the
+    own, own-harmed: share of own class in the top, more than chance; own-usual: for each image of
+    the first class in the usual network. hard: their place among the
     losses, above the middle. distinct: share of different ones, more than by chance. above: how far
     the influence is above what a nudge does. repeat: rank correlation with another network.
     image: that of one image over its own class, more than that of two images of the class.
@@ -221,7 +230,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     for tag in axes["source"]:
         own, spread, noise = (study.pick(k, source=tag) for k in ("own", "spread", "noise"))
         distinct = study.pick("distinct", source=tag, scaling="raw")
-        repeat, overlap = (by_network(study, k, tag) for k in ("repeat", "overlap"))
+        pairwise = (study.pick(k, source=tag) for k in ("repeat", "overlap"))
+        repeat, overlap = (by_network(values, len(axes["net"])) for values in pairwise)
         found |= {
             f"own-{tag}": own[:, 0, 0] - s["each"] / pool,
             f"own-harmed-{tag}": own[:, 1, 0] - s["each"] / pool,
@@ -238,13 +248,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         agrees, own, score, balanced = study.pick("judged", attribution=name).unbind(-1)
         found |= {f"agrees-{name}": agrees, f"agrees-own-{name}": own, f"score-{name}": score}
         found |= {f"balanced-{name}": balanced, f"gains-{name}": score - known}
+    for tag in axes["deep"]:
+        found[f"own-usual-{tag}"] = study.pick("usual_own", deep=tag) - s["each"] / pool
     for kind in axes["kind"]:
         found[f"adds-{kind}"] = study.pick("added", kind=kind, value="correlation")
     return {k: tuple(v[v.isfinite()].tolist()) for k, v in found.items()}
-
-
-def by_network(study: Study, array: str, tag: str) -> Float[Tensor, "net value"]:
-    """What pairs of networks say, as the mean over the pairs that each network is in."""
-    values, names = study.pick(array, source=tag), study.axes["pair"]
-    member = torch.tensor([[str(n) in p.split(", ") for p in names] for n in study.axes["net"]])
-    return torch.stack([values[mine].nanmean(0) for mine in member])

@@ -35,6 +35,27 @@ REPEATS = ("all", "centered", "same image", "other image", "centered, own class"
 JUDGES = ("all images", "own images", "datamodeling score", "balanced score")
 SIDES = ("helped", "harmed")
 SCALINGS = ("raw", "standardized")
+_NET, _DEEP = ("source", "net"), ("deep", "deep_net")
+DIMS = {
+    "influence": ("source", "image", "test"),  # mean over networks
+    "loss": ("source", "test"),  # with all images, mean over networks
+    "spread": _NET,
+    "noise": (*_NET, "noise"),
+    "own": (*_NET, "side", "scaling"),
+    "hardness": (*_NET, "scaling"),
+    "distinct": (*_NET, "scaling", "by"),
+    "repeat": ("source", "pair", "repeat"),
+    "overlap": ("source", "pair", "which"),
+    "listed": ("source", "image", "side", "place"),
+    "alike": ("source", "image", "side", "place"),
+    "added": (*_DEEP, "size", "kind", "group", "value"),
+    "summed": (*_DEEP, "value"),
+    "judged": (*_DEEP, "attribution", "judge"),
+    "usual_own": ("deep", "first"),
+    "usual_spread": ("deep",),
+    "usual_noise": ("deep", "noise"),
+    "thumbnails": ("shown", "channel", "height", "width"),
+}
 Labels = Int[Tensor, " n"]
 
 
@@ -195,3 +216,9 @@ def of_network(
         "summed": torch.stack([correlation(few, summed).mean(), slope(few, summed).mean()]),
         "judged": judged(tables, alone, halves, classes, tested),
     }
+
+
+def by_network(values: Float[Tensor, "pair v"], nets: int) -> Float[Tensor, "{nets} v"]:
+    """What pairs of networks say, as the mean over the pairs that each network is in."""
+    member = torch.tensor([[net in pair for pair in pairs(nets)] for net in range(nets)])
+    return torch.stack([values[mine].nanmean(0) for mine in member])

@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.influence import by_network
 from ddlib.distilled import DistilledSet
 from ddlib.explorer import explorer_html
 from ddlib.instruments.attribution import costs
-from ddlib.instruments.influences import REPEATS, TOP
+from ddlib.instruments.influences import REPEATS, TOP, by_network
 from ddlib.show.looks import LOOKS, closed, finish
 from ddlib.studies import Study
 
@@ -196,7 +195,7 @@ def repeat_table(study: Study) -> str:
     """Rank correlations with other networks, by source, as text: mean over networks."""
     lines = [f"{'':24s}" + "".join(f"{name:>19s}" for name in REPEATS)]
     for tag in (t for t in study.axes["source"] if study.settings["nets"][t] > 1):
-        values = by_network(study, "repeat", tag)
+        values = by_network(study.pick("repeat", source=tag), len(study.axes["net"]))
         mean = values[: study.settings["nets"][tag]].mean(0)
         lines.append(f"{LOOKS[tag].label:24s}" + "".join(f"{v:19.2f}" for v in mean))
     return "\n".join(lines)
