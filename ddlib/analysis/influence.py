@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from ddlib.channels import to_pixels
@@ -114,8 +113,8 @@ def _usual(real: ImageData, one: DistilledSet, s: Settings, tag: str, keep: Keep
         keep(f"usual-{tag}-{i}", lambda c=chunk: {"losses": mine.without(c)})["losses"]
         for i, chunk in enumerate(groups.split(6))
     ]
-    losses = torch.cat(parts)
     noise = keep(f"usual-noise-{tag}", lambda: {"losses": mine.noise()})["losses"]
+    losses = torch.cat(parts)
     table = losses[1:] - losses[0]
     own = mine.test[1].cpu()[top(table, TOP)] == 0
     return {
@@ -170,11 +169,11 @@ def compared(
         for net in range(s.deep_nets)
     ]
     arrays = {k: torch.stack([one[k] for one in each]) for k in each[0]}
-    shape = (len(s.deep), s.deep_nets)
-    arrays |= {k: torch.stack([one[k] for one in deep]).unflatten(0, shape) for k in deep[0]}
+    for k in deep[0]:
+        arrays[k] = torch.stack([one[k] for one in deep]).unflatten(0, (-1, s.deep_nets))
     arrays |= {k: torch.stack([usual[tag][k] for tag in s.deep]) for k in usual[s.deep[0]]}
-    pixels = to_pixels(real.test_images.cpu()[rows][shown], real.mean, real.std)
-    arrays["thumbnails"] = (pixels.clamp(0, 1) * 255).round().byte()
+    pixels = to_pixels(real.test_images.cpu()[rows][shown], real.mean, real.std).clamp(0, 1)
+    arrays["thumbnails"] = (pixels * 255).round().byte()
     axes = {"image": images, "test": rows, "shown": rows[shown], "first": images[: s.alone]}
     return Study("influence", real.name, asdict(s), _axes(real, s, axes), DIMS, arrays)
 
@@ -216,31 +215,30 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """One number for each network; what pairs of networks say is averaged for each network.
 
     own, own-harmed: share of own class in the top, more than chance; own-usual: for each image of
-    the first class in the usual network. hard: their place among the
-    losses, above the middle. distinct: share of different ones, more than by chance. above: how far
-    the influence is above what a nudge does. repeat: rank correlation with another network.
+    the first class in the usual network. hard: their place among the losses, above the middle.
+    distinct: share of different ones, more than by chance. above: how far influence is above what
+    a nudge does. repeat: rank correlation with another network.
     image: that of one image over its own class, more than that of two images of the class.
     shared, beyond: overlap of the top with that in another network, more than chance, and more
     than of two images of the class. agrees, agrees-own: an attribution with leave-one-out, over
     all images and over those of the class. score: its datamodeling score; balanced: on halves of
     each class; gains: beyond that of the class alone. adds: correlation of sums with groups.
     """
-    found, axes, s = {}, study.axes, study.settings
-    pool = len(axes["test"])
+    found, axes, chance = {}, study.axes, study.settings["each"] / len(study.axes["test"])
     for tag in axes["source"]:
         own, spread, noise = (study.pick(k, source=tag) for k in ("own", "spread", "noise"))
         distinct = study.pick("distinct", source=tag, scaling="raw")
         pairwise = (study.pick(k, source=tag) for k in ("repeat", "overlap"))
         repeat, overlap = (by_network(values, len(axes["net"])) for values in pairwise)
         found |= {
-            f"own-{tag}": own[:, 0, 0] - s["each"] / pool,
-            f"own-harmed-{tag}": own[:, 1, 0] - s["each"] / pool,
+            f"own-{tag}": own[:, 0, 0] - chance,
+            f"own-harmed-{tag}": own[:, 1, 0] - chance,
             f"hard-{tag}": study.pick("hardness", source=tag)[:, 0] - 0.5,
             f"distinct-{tag}": distinct[:, 0] - distinct[:, 1],
             f"above-{tag}": 1 - noise[:, NOISES.index("nudged")] / spread,
             f"repeat-{tag}": repeat[:, 0],
             f"image-{tag}": repeat[:, 2] - repeat[:, 3],
-            f"shared-{tag}": overlap[:, 0] - TOP / pool,
+            f"shared-{tag}": overlap[:, 0] - TOP / len(axes["test"]),
             f"beyond-{tag}": overlap[:, 0] - overlap[:, 1],
         }
     known = study.pick("judged", attribution="own class", judge="datamodeling score")
@@ -249,7 +247,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found |= {f"agrees-{name}": agrees, f"agrees-own-{name}": own, f"score-{name}": score}
         found |= {f"balanced-{name}": balanced, f"gains-{name}": score - known}
     for tag in axes["deep"]:
-        found[f"own-usual-{tag}"] = study.pick("usual_own", deep=tag) - s["each"] / pool
+        found[f"own-usual-{tag}"] = study.pick("usual_own", deep=tag) - chance
     for kind in axes["kind"]:
         found[f"adds-{kind}"] = study.pick("added", kind=kind, value="correlation")
     return {k: tuple(v[v.isfinite()].tolist()) for k, v in found.items()}
