@@ -151,11 +151,9 @@ def compared(
     usual: Mapping[str, Tensors], s: Settings,
 ) -> Study:  # fmt: skip
     """The study: mean influence of each image, and what its repetitions and substitutes say."""
-    labels = real.test_labels.cpu()
+    labels, each, most = real.test_labels.cpu(), [], max(s.nets.values())
     rows = first_rows(labels, s.each)
-    shown = torch.zeros(len(rows), dtype=torch.bool)
-    shown[first_rows(labels[rows], s.shown)] = True
-    each, most = [], max(s.nets.values())
+    shown = torch.isin(rows, first_rows(labels, s.shown))
     for tag, nets in s.nets.items():
         classes = sets[tag][0].labels.cpu()
         images = first_rows(classes, s.alone)  # the same rows in every set: they go by class
