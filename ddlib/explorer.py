@@ -17,7 +17,7 @@ from ddlib.studies import Study
 STYLE = """
 #{id} .all{{display:grid;grid-template-columns:repeat({columns},1fr);gap:2px;max-width:34rem}}
 #{id} .names{{display:grid;grid-template-columns:repeat({columns},1fr);gap:2px;max-width:34rem;
-font-size:.65rem;text-align:center;overflow:hidden}}
+font-size:.6rem;text-align:center;overflow:hidden}}
 #{id} .names span{{overflow:hidden}}
 #{id} i{{display:block;aspect-ratio:1;image-rendering:pixelated;background-repeat:no-repeat}}
 #{id} [role=radio]{{padding:1px;border:2px solid transparent;background:none;cursor:pointer;
@@ -32,7 +32,7 @@ background:var(--pst-color-background,Canvas)}}
 #{id} ol{{list-style:none;margin:0 0 .8rem;padding:0;display:grid;gap:.4rem;
 grid-template-columns:repeat(auto-fill,minmax(4.6rem,1fr))}}
 #{id} li{{font-size:.72rem;line-height:1.3;margin:0}}
-#{id} li b{{display:block}}
+#{id} li b,#{id} li span{{display:block}}
 #{id} .side{{margin:.4rem 0;font-weight:bold}}
 @media(max-width:600px){{#{id} .names span{{writing-mode:vertical-rl;transform:rotate(180deg);
 justify-self:center;line-height:1.2}}#{id} .all,#{id} .names{{gap:0}}}}
@@ -61,7 +61,11 @@ SCRIPT = """
           Math.floor(t / data.testRows), t % data.testRows);
       label.textContent = data.classes[Math.floor(t / data.testRows) % wide];
       const lines = [`${number(change, 2)}`, `${number(spreads, 1)} s`, `${alike} of ${nets}`];
-      item.append(image, label, lines.join(", "));
+      item.append(image, label, ...lines.map((line) => {
+        const span = document.createElement("span");
+        span.textContent = line;
+        return span;
+      }));
       return item;
     }));
     return entries.map((e) => data.classes[Math.floor(e[0] / data.testRows)]);

@@ -65,9 +65,9 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(
-        network="convnet-quarter", nets={"random": 2, "bptt": 2}, steps=40, alone=5, each=20,
+        network="convnet-quarter", nets={"random": 2, "bptt": 2}, steps=40, alone=4, each=20,
         shown=20, chunk=50, together=16, deep=("bptt",), deep_nets=1, sizes=(2, 5), groups=3,
-        halves=16, stops=3,
+        halves=12, stops=3, usual="convnet-quarter",
     ),
     "laptop": Settings(
         network="convnet-quarter", nets={"random": 2, "dm": 1, "mtt": 1, "dc": 1, "bptt": 5},
@@ -159,8 +159,7 @@ def compared(
         images = first_rows(classes, s.alone)  # the same rows in every set: they go by class
         mine = [found[tag, net] for net in range(nets)]
         one = of_source(mine, classes[images], labels[rows], most)
-        tables = torch.stack([m["alone"] - m["all"] for m in mine])
-        each.append(one | listed(tables, shown, PLACES))
+        each.append(one | listed(torch.stack([m["alone"] - m["all"] for m in mine]), shown, PLACES))
     deep = [
         _deep(found, sets[tag][0].labels.cpu(), tag, net, s, labels[rows])
         for tag in s.deep

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
 from ddlib.distilled import DistilledSet
@@ -77,9 +78,14 @@ def influence_sizes(study: Study) -> Figure:
     for label, marker in NOISE_LOOKS.values():
         axis.plot([], [], marker, color=GRAY, label=label, linestyle="", markersize=9)
     axis.set_xscale("log")
+    axis.set_xlim(None, 1.2)
+    axis.xaxis.set_minor_formatter(NullFormatter())
     _rows(axis, study.axes["source"])
     axis.set_xlabel("typical change of the loss of a test image (root of the mean square)")
-    axis.legend(title="the same training, but", fontsize=7, title_fontsize=7, frameon=False)
+    axis.legend(
+        title="the same training, but", fontsize=7, title_fontsize=7, frameon=False,
+        loc="upper left", bbox_to_anchor=(1, 1),
+    )  # fmt: skip
     return finish(figure, [axis], study.profile, study.settings["network"])
 
 
@@ -141,6 +147,7 @@ def repeated(study: Study) -> Figure:
             0 if times is None else 100 * TOP / len(study.axes["test"]), color=GRAY, ls=":"
         )
         _rows(axis, sources)
+    axes[1].set_xlim(0, None)
     axes[1].plot([], [], "o", color=GRAY, label="the same image")
     axes[1].plot([], [], "o", color=GRAY, fillstyle="none", label="another of its class")
     axes[1].legend(fontsize=7, frameon=False)
