@@ -16,7 +16,7 @@ from ddlib.instruments.traits import PROMPTS, Traits, blinded, clusters, measure
 from ddlib.seeds import generator
 from ddlib.studies import Keeper, Study, load_study
 
-SMALL = Settings(network="convnet-tiny", pool=80, epochs=1, fitted=20, clusters=3, shuffles=40)
+SMALL = Settings(features="convnet-tiny", pool=80, epochs=1, fitted=20, clusters=3, shuffles=40)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def influence(real: ImageData) -> Study:
     return Study(
         "influence",
         real.name,
-        {"nets": {"random": 2, "bptt": 5}},
+        {"nets": {"random": 2, "bptt": 5}, "network": "convnet-half"},
         axes,
         dims,
         {"influence": effect.half()},
@@ -174,5 +174,6 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
 def test_figure_says_its_scale_and_shows_every_trait(study: Study) -> None:
     figure = show.traits_meaning(study)
     assert "8×8 digits" in figure.get_suptitle()
+    assert "convnet-half" in figure.get_suptitle()
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert labels == list(study.axes["trait"])

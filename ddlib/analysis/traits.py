@@ -33,7 +33,7 @@ SHADES = ("brightness", "contrast", "scale")  # traits that are one number
 class Settings:
     """The independent network that clusters come from, and the size of the test."""
 
-    network: str = "convnet-group"  # another norm and another seed than those that were asked
+    features: str = "convnet-group"  # another norm and another seed than those that were asked
     seed: int = 77
     pool: int = 20_000  # real training images that it learns from
     epochs: int = 3
@@ -97,7 +97,7 @@ def encoder(encode: Encode | None) -> Encode:
 
 def embedding(real: ImageData, s: Settings, keep: Keep) -> Callable[[Tensor], Tensor]:
     """Features of images in a network that was trained on real images alone."""
-    net = build(s.network, real.shape, len(real.classes))
+    net = build(s.features, real.shape, len(real.classes))
     images, labels = real.train_images[: s.pool], real.train_labels[: s.pool]
     made = keep("features", partial(train, net, images, labels, s.recipe, [s.seed]))
     own = {
@@ -154,7 +154,8 @@ def compared(
         "source": tags, "meaning": MEANINGS, "trait": tuple(target),
         "class": real.classes, "quantile": QUANTILES, "shade": SHADES,
     }  # fmt: skip
-    return Study("traits", real.name, asdict(s), axes, dims, arrays)
+    settings = asdict(s) | {"network": study.settings["network"]}  # that the influence is of
+    return Study("traits", real.name, settings, axes, dims, arrays)
 
 
 def _held_against(

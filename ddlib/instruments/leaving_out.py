@@ -7,7 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from ddlib.seeds import generator
 from ddlib.training import Recipe, logits, train
+
+HALVES = ("halves", "balanced")  # of whatever class, or half of each class
 
 
 def each_alone(n: int, device: torch.device | None = None) -> Bool[Tensor, "n n"]:
@@ -80,7 +83,45 @@ def random_groups(
     return groups
 
 
-def random_halves(n: int, count: int, draws: torch.Generator) -> Bool[Tensor, "count n"]:
-    """Random groups of half of `n` images, of whatever class."""
-    order = torch.rand(count, n, generator=draws, device=draws.device).argsort(1)
-    return order < n // 2
+def random_halves(
+    labels: Int[Tensor, " n"], count: int, draws: torch.Generator, *, balanced: bool
+) -> Bool[Tensor, "count n"]:
+    """Random groups of half of the images: of whatever class, or half of each class."""
+    drawn = torch.rand(count, len(labels), generator=draws, device=labels.device)
+    if not balanced:
+        return drawn.argsort(1) < len(labels) // 2
+    same = labels[:, None] == labels
+    place = (drawn[:, None, :] < drawn[:, :, None]).logical_and(same).sum(2)  # within the class
+    return place < same.sum(1) // 2
+
+
+def first_rows(labels: Int[Tensor, " t"], each: int) -> Int[Tensor, " p"]:
+    """Rows of the first `each` images of every class, class after class."""
+    return torch.cat([(labels == c).nonzero()[:each, 0] for c in labels.unique()])
+
+
+def left_out(
+    labels: Int[Tensor, " n"], alone: int, sizes: Sequence[int], groups: int, halves: int
+) -> dict[str, Bool[Tensor, "g n"]]:
+    """What is left out: nothing, single images, groups of a class and of all classes, halves.
+
+    Only the first `alone` images of each class are ever left out.
+    """
+    device, rows = labels.device, first_rows(labels, alone)
+    own = labels[rows]
+    each = F.one_hot(rows, len(labels)).float()
+    draws = generator("groups", device=device)
+    drawn = [
+        random_groups(own, size, groups, draws, same=same)
+        for size in sizes
+        for same in (True, False)
+    ]
+    found = {
+        "all": torch.zeros(1, len(rows), device=device),
+        "alone": each_alone(len(rows), device),
+        "groups": torch.cat(drawn),
+    }
+    for name in HALVES:
+        keys = generator(name, device=device)
+        found[name] = random_halves(own, halves, keys, balanced=name == "balanced")
+    return {name: (group.float() @ each).bool() for name, group in found.items()}

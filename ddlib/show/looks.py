@@ -41,12 +41,18 @@ SCALES = {
 }
 
 
-def finish(figure: Figure, axes: Sequence[Axes], profile: str) -> Figure:
+def scale_of(profile: str, network: str = "convnet") -> str:
+    """The scale in words, with the name of the network if it is not the usual one."""
+    usual = SCALES[profile]
+    return usual if network == "convnet" else f"{usual.rsplit(', ', 1)[0]}, network {network!r}"
+
+
+def finish(figure: Figure, axes: Sequence[Axes], profile: str, network: str = "convnet") -> Figure:
     """What every chart shares: a quiet frame, and the scale its numbers were made at."""
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.2)
-    figure.suptitle(SCALES[profile], fontsize=8, color="#555555", x=0.01, ha="left")
+    figure.suptitle(scale_of(profile, network), fontsize=8, color="#555555", x=0.01, ha="left")
     return closed(figure)
 
 

@@ -74,7 +74,7 @@ def meaning(study: Study, spurious: float = 0.0, read: str = "measured") -> Figu
         _rows(axis, study, names, [dict(where, attribute=name) for name in names])
         axis.set_title(TITLES[place], fontsize=9)
     _legend_below(figure, axes[0])
-    return finish(figure, list(axes), study.scale)
+    return finish(figure, list(axes), study.scale, study.settings["network"])
 
 
 def traits_meaning(study: Study) -> Figure:
@@ -85,7 +85,7 @@ def traits_meaning(study: Study) -> Figure:
         _rows(axis, study, names, [dict(meaning=read, trait=name) for name in names])
         axis.set_title(READ[read], fontsize=9)
     _legend_below(figure, axes[0])
-    return finish(figure, list(axes), study.scale)
+    return finish(figure, list(axes), study.scale, study.settings["network"])
 
 
 def _legend_below(figure: Figure, axis: Axes) -> None:
@@ -138,7 +138,7 @@ def spurious_color(study: Study) -> Figure:
     axes[0].set_ylabel("correlation of influence\nand shared color", fontsize=8)
     axes[2].set_ylabel("points", fontsize=8)
     axes[2].legend(fontsize=7, frameon=False)
-    return finish(figure, list(axes), study.scale)
+    return finish(figure, list(axes), study.scale, study.settings["network"])
 
 
 def _points(
