@@ -27,17 +27,11 @@ from ddlib.provenance import peak_memory_mib, provenance
 from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
 
 QUESTIONS = (
-    "recognition",
-    "mixing",
-    "agreement",
-    "when_learned",
-    "curvature",
-    "transfer",
-    "ceiling",
-    "bias",
-)
+    "ceiling", "recognition", "mixing", "agreement", "when_learned", "curvature", "influence",
+    "semantics", "traits", "bias", "transfer",
+)  # fmt: skip
 # Questions about attributes are asked of the data whose attributes are known. They make their sets.
-OWN_DATA: dict[str, str] = {"bias": "shapes"}
+OWN_DATA: dict[str, str] = {"semantics": "shapes", "bias": "shapes"}
 IPC = 10  # images per class of the sets that are taken apart
 Sets = Mapping[str, Sequence[DistilledSet]]  # by tag, one for each seed
 Tensors = dict[str, Tensor]

@@ -14,6 +14,7 @@ from ddlib.files import load_json
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import RECORDED, Result, Trace, recorded, result_name
 from ddlib.show import LOOKS, SCALES
+from ddlib.show.looks import scale_of
 from ddlib.studies import OWN_DATA, QUESTIONS, Study, load_study
 
 
@@ -21,8 +22,10 @@ def passport(record: Result | Trace | Study) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
     p = record.passport
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
-    scale = record.scale if isinstance(record, Study) else record.profile
-    facts = [SCALES[scale], f"`{command}`"]
+    scale, network = record.profile, "convnet"
+    if isinstance(record, Study):
+        scale, network = record.scale, record.settings.get("network", network)
+    facts = [scale_of(scale, network), f"`{command}`"]
     if "seeds" in p:
         sets, networks = (len(p["seeds"][k]) for k in ("sets", "networks"))
         facts += [f"sets: {sets}, networks for each: {networks}"]

@@ -209,12 +209,10 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found[f"{order} {tag}"] = study.pick("accuracy", source=tag, dose=0)[: len(made)] - made
     for tag in study.axes["changed"]:
         found[f"outside {tag}"] = 100 * study.pick("outside", source=tag)
-    if study.axes["wide_dose"] and "random" in study.axes["wide_source"]:
-        most = study.pick("wide", wide_dose=study.axes["wide_dose"][-1])  # (source, run)
-        random = most[study.axes["wide_source"].index("random")]
-        for tag, wide in zip(study.axes["wide_source"], most, strict=True):
-            n = min(len(wide), len(found[f"gap {tag}"]))
-            found[f"gone {tag}"] = found[f"gap {tag}"][:n] - (wide - random)[:n]
+    for tag in study.axes["wide_source"] if study.axes["wide_dose"] else ():
+        most = study.pick("wide", wide_dose=study.axes["wide_dose"][-1], wide_source=tag)
+        random = study.pick("wide", wide_dose=study.axes["wide_dose"][-1], wide_source="random")
+        found[f"gone {tag}"] = found[f"gap {tag}"][: len(most)] - (most - random)
     found["gain random"] = -found["dip random"]
     if {"dm", "bptt"} <= set(study.axes["source"]):
         found["deeper dip"] = found["dip bptt"] - found["dip dm"]

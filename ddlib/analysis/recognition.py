@@ -223,13 +223,9 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     get = lambda sources, network=MAIN, **where: over_sources(study, network, sources, **where)  # noqa: E731
     learned, test = study.axes["learned"], level(study, MAIN, "test")
     gain = lambda network: get(WEAK, network) - level(study, network, "test")  # noqa: E731
+    rivals = {"dm": get(["dm"]), "gm": get(gm), "test": test}
     found = {
-        "bptt_over_dm": (get(["bptt"]), get(["dm"])),
-        "bptt_over_gm": (get(["bptt"]), get(gm)),
-        "mtt_over_dm": (get(["mtt"]), get(["dm"])),
-        "mtt_over_gm": (get(["mtt"]), get(gm)),
-        "bptt_over_test": (get(["bptt"]), test),
-        "mtt_over_test": (get(["mtt"]), test),
+        **{f"{a}_over_{b}": (get([a]), rivals[b]) for a in ("bptt", "mtt") for b in rivals},
         "dm_below_test": (test, get(["dm"])),
         "gm_below_test": (test, get(gm)),
         "convnet_over_resnet": (get(WEAK), get(WEAK, "resnet-batch")),

@@ -37,16 +37,22 @@ SCALES = {
     "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",
     "colab": "shortened runs on CIFAR-10",
     "full": "full scale: CIFAR-10, published settings",
-    "shapes": "drawn shapes of 16×16 pixels, small sets and networks",
+    "shapes": "drawn shapes of 16×16 pixels, small network",
 }
 
 
-def finish(figure: Figure, axes: Sequence[Axes], scale: str) -> Figure:
+def scale_of(scale: str, network: str = "convnet") -> str:
+    """The scale in words, with the name of the network if it is not the usual one."""
+    usual = SCALES[scale]
+    return usual if network == "convnet" else f"{usual.rsplit(', ', 1)[0]}, network {network!r}"
+
+
+def finish(figure: Figure, axes: Sequence[Axes], scale: str, network: str = "convnet") -> Figure:
     """What every chart shares: a quiet frame, and the scale its numbers were made at."""
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.2)
-    figure.suptitle(SCALES[scale], fontsize=8, color="#555555", x=0.01, ha="left")
+    figure.suptitle(scale_of(scale, network), fontsize=8, color="#555555", x=0.01, ha="left")
     return closed(figure)
 
 

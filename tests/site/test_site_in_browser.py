@@ -133,6 +133,28 @@ def test_sliders_move_by_keyboard_and_mouse(visit: Visit) -> None:
         assert all(a != b != c for a, b, c in zip(first, second, last, strict=True))
 
 
+def test_explorers_follow_keyboard_mouse_and_method(visit: Visit) -> None:
+    for explorer in visit.page.locator(".dd-explorer").all():
+        says, choose = explorer.locator("output"), explorer.locator("select")
+        images, chosen = explorer.get_by_role("radio"), explorer.locator("[aria-checked=true]")
+        lists = "e => [...e.querySelectorAll('ol')].map(list => list.innerText)"
+        expect(explorer.locator("[role=radio][tabindex='0']")).to_have_count(1)
+        first, seen = says.inner_text(), explorer.evaluate(lists)
+        chosen.press("ArrowRight")
+        expect(images.nth(1)).to_be_focused()
+        expect(says).not_to_have_text(first)
+        assert explorer.evaluate(lists) != seen
+        images.last.click()
+        expect(images.last).to_have_attribute("aria-checked", "true")
+        expect(chosen).to_have_count(1)
+        before = says.inner_text()
+        choose.select_option(index=1)
+        expect(says).not_to_have_text(before)
+        chosen.press("Home")
+        choose.select_option(index=0)
+        expect(says).to_have_text(first)
+
+
 def test_comparisons_sort_and_filter(visit: Visit) -> None:
     for table in visit.page.locator(".dd-compare").all():
         numbers = "rows => rows.map(r => +r.cells[2].dataset.value)"

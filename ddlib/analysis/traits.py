@@ -1,0 +1,200 @@
+"""Do distilled photographs help those that share their visible traits? Measured on the influence.
+
+Takes the recorded influence of each image on test images, and measures traits of both: background,
+brightness, contrast, scale, and clusters of an independent network. No new sets are trained on.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.func import functional_call
+
+from ddlib.channels import to_pixels
+from ddlib.data import ImageData
+from ddlib.instruments.permutation import by_class, permutation_test
+from ddlib.instruments.probes import starting_rows
+from ddlib.instruments.traits import Encode, Traits, blinded, clusters, measure, nearest
+from ddlib.networks import build
+from ddlib.seeds import generator
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once, load_study
+from ddlib.training import Recipe, train
+
+MEANINGS = ("start", "measured")  # traits of the real image it began with; of the image itself
+QUANTILES = (0.025, 0.5, 0.975)
+SHADES = ("brightness", "contrast", "scale")  # traits that are one number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The independent network that clusters come from, and the size of the test."""
+
+    features: str = "convnet-group"  # another norm and another seed than those that were asked
+    seed: int = 77
+    pool: int = 20_000  # real training images that it learns from
+    epochs: int = 3
+    fitted: int = 300  # training images of each class that clusters are made of
+    clusters: int = 4  # of each class
+    shuffles: int = 2000
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(epochs=self.epochs, batch=128)
+
+
+SETTINGS = {
+    "fast": Settings(pool=500, epochs=3, fitted=50, shuffles=500),
+    "laptop": Settings(),
+    "full": Settings(pool=50_000, epochs=20, fitted=2000, shuffles=10_000),
+}
+
+
+def run(
+    real: ImageData,
+    sets: Sets,
+    settings: Settings,
+    keep: Keep = at_once,
+    *,
+    influence: Study | None = None,
+    encode: Encode | None = None,
+) -> Study:
+    """Hold the recorded influence of images against their traits.
+
+    `influence` is the study of that name, by default the recorded one. `encode` adds traits: it
+    maps pixels (n, c, h, w) to numbers or kinds by name, for instance the answers of a
+    vision-language model to `PROMPTS`.
+    """
+    s, study = settings, influence or load_study(f"{real.name}-influence")
+    rows = torch.tensor(study.axes["test"], device=real.device)
+    stacked, labels = [real.test_images[rows]], [real.test_labels[rows]]
+    for tag in study.axes["source"]:
+        one = sets[tag][0]
+        alone = _alone(one.labels, study)
+        stacked += [real.train_images[starting_rows(real, one)][alone], one.images[alone]]
+        labels += [one.labels[alone]] * len(MEANINGS)
+    piles = [to_pixels(x, real.mean, real.std).clamp(0, 1) for x in stacked]
+    found = blinded(encoder(encode), piles, generator("pile"))
+    embed = embedding(real, s, keep)
+    for traits, x, y in zip(found, stacked, labels, strict=True):
+        traits["cluster"] = own_cluster(embed, real, x, y, s)
+    return compared(real, study, labels, found, s)
+
+
+def _alone(labels: Int[Tensor, " n"], study: Study) -> Int[Tensor, " r"]:
+    """Rows of the images that were left out alone: the first few of every class, in its order."""
+    each = len(study.axes["image"]) // len(labels.unique())
+    return torch.cat([(labels == c).nonzero()[:each, 0] for c in labels.unique()])
+
+
+def encoder(encode: Encode | None) -> Encode:
+    """What measures traits: `measure`, and what the caller brings."""
+    return lambda pixels: {**measure(pixels), **(encode(pixels) if encode else {})}
+
+
+def embedding(real: ImageData, s: Settings, keep: Keep) -> Callable[[Tensor], Tensor]:
+    """Features of images in a network that was trained on real images alone."""
+    net = build(s.features, real.shape, len(real.classes))
+    images, labels = real.train_images[: s.pool], real.train_labels[: s.pool]
+    made = keep("features", partial(train, net, images, labels, s.recipe, [s.seed]))
+    own = {
+        k.removeprefix("embed."): p[0].to(real.device)
+        for k, p in made.items()
+        if k.startswith("embed.")
+    }
+    with_weights = partial(functional_call, net.embed, own)
+    return torch.no_grad()(lambda x: torch.cat([with_weights((p,)) for p in x.split(500)]))
+
+
+def own_cluster(
+    embed: Callable[[Tensor], Tensor],
+    real: ImageData,
+    images: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    s: Settings,
+) -> Int[Tensor, " n"]:
+    """Which of the clusters of its own class each image belongs to; made of training images."""
+    found = torch.empty_like(labels)
+    for c in labels.unique().tolist():
+        rows = (real.train_labels == c).nonzero()[: s.fitted, 0]
+        features = embed(real.train_images[rows])
+        centers = clusters(features, s.clusters, generator(s.seed, "clusters", c))
+        mine = labels == c
+        found[mine] = nearest(embed(images[mine]), centers)
+    return found
+
+
+def compared(
+    real: ImageData, study: Study, labels: list[Tensor], traits: list[Traits], s: Settings
+) -> Study:
+    """Influence against each trait, by source and meaning.
+
+    `labels` and `traits` begin with those of the test images; sources follow in both meanings.
+    """
+    tags, (tested, *own), (target, *rest) = study.axes["source"], labels, traits
+    found: list[Tensors] = []
+    for (tag, _), mine, y in zip(product(tags, MEANINGS), rest, own, strict=True):
+        effect = study.pick("influence", source=tag).float()
+        each = [_held_against(effect, y.cpu(), tested.cpu(), mine[t], target[t], s) for t in target]
+        arrays = {k: torch.stack([e[k] for e in each]) for k in each[0]}
+        found.append(arrays | {"offset": _offset(mine, target)})
+    shape = (len(tags), len(MEANINGS))
+    arrays = {k: torch.stack([f[k] for f in found]).unflatten(0, shape).float() for k in found[0]}
+    arrays["starts"] = torch.tensor([study.settings["nets"][tag] for tag in tags])
+    cell = ("source", "meaning")
+    dims = {
+        "association": (*cell, "trait", "class"), "p": (*cell, "trait"),
+        "null": (*cell, "trait", "quantile"), "offset": (*cell, "shade"),
+        "starts": ("source",),
+    }  # fmt: skip
+    axes = {
+        "source": tags, "meaning": MEANINGS, "trait": tuple(target),
+        "class": real.classes, "quantile": QUANTILES, "shade": SHADES,
+    }  # fmt: skip
+    settings = asdict(s) | {"network": study.settings["network"]}  # that the influence is of
+    return Study("traits", real.name, settings, axes, dims, arrays)
+
+
+def _held_against(
+    effect: Float[Tensor, "n t"],
+    labels: Int[Tensor, " n"],
+    tested: Int[Tensor, " t"],
+    source: Tensor,
+    target: Tensor,
+    s: Settings,
+) -> Tensors:
+    """The permutation test of one trait, within classes."""
+    groups = by_class(effect, labels, tested, source.cpu(), target.cpu())
+    test = permutation_test(groups, s.shuffles, generator("shuffles"))
+    return {
+        "association": test.each,
+        "p": torch.tensor(test.p_value),
+        "null": test.null.quantile(torch.tensor(QUANTILES, dtype=test.null.dtype)),
+    }
+
+
+def _offset(traits: Traits, target: Traits) -> Float[Tensor, " shade"]:
+    """How far images lie from test images on average, in units of the spread of those."""
+    pairs = [(traits[t].double(), target[t].double()) for t in SHADES]
+    return torch.stack([(mine.mean() - test.mean()) / test.std() for mine, test in pairs]).cpu()
+
+
+def findings(study: Study) -> dict[str, tuple[float, ...]]:
+    """Correlations between influence and likeness, one value for each class that tells one.
+
+    A class whose images all lie in one cluster tells nothing about clusters.
+    """
+    found: dict[str, tuple[float, ...]] = {}
+    for tag, trait in product(study.axes["source"], study.axes["trait"]):
+        own, random = (
+            study.pick("association", source=source, trait=trait, meaning="measured")
+            for source in (tag, "random")
+        )
+        found[f"{trait}-{tag}"] = tuple(own[~own.isnan()].tolist())
+        if tag != "random":
+            beyond = own - random
+            found[f"{trait}-beyond-{tag}"] = tuple(beyond[~beyond.isnan()].tolist())
+    return found

@@ -1,0 +1,208 @@
+"""Figures of what single images of a set do for single test images, and the explorer."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from torch import Tensor
+
+from ddlib.distilled import DistilledSet
+from ddlib.explorer import explorer_html
+from ddlib.instruments.attribution import costs
+from ddlib.instruments.influences import REPEATS, TOP, by_network
+from ddlib.show.looks import LOOKS, closed, finish
+from ddlib.studies import Study
+
+GRAY = "#777777"
+NOISE_LOOKS = {"reordered": ("images in another order", "|"), "nudged": ("start nudged", "_")}
+Sets = Mapping[str, Sequence[DistilledSet]]
+# Of the ten airplane images that the study shows, each with the nine test images it helps most.
+PUBLISHED = {"shown": 90, "airplanes, by eye": 90, "different ones": 88}
+
+
+def explorer(study: Study, sets: Sets) -> HTML:
+    """Choose an image, see whom it helps and harms; works without a kernel or a network."""
+    rows = list(study.axes["image"])
+    chosen = {tag: sets[tag][0] for tag in study.axes["source"]}
+    pixels = {tag: (one.pixels().cpu()[rows] * 255).round().byte() for tag, one in chosen.items()}
+    classes = next(iter(chosen.values())).classes
+    return HTML(explorer_html(study, pixels, classes, {t: LOOKS[t].label for t in chosen}))
+
+
+def published_top() -> str:
+    """What the study's figure shows, as a line of text."""
+    return ", ".join(f"{name}: {value}" for name, value in PUBLISHED.items())
+
+
+def helped_and_harmed(study: Study, sets: Sets, tag: str, images: Sequence[int]) -> Figure:
+    """Some images of a set; beside each the test images that it helps and harms most."""
+    pool, places = study.arrays["thumbnails"], len(study.axes["place"])
+    figure, axes = plt.subplots(
+        len(images), 2 * places + 2, figsize=(9, 0.62 * len(images) + 0.5),
+        width_ratios=[1.4] + [1] * places + [0.4] + [1] * places, squeeze=False,
+    )  # fmt: skip
+    own = sets[tag][0].pixels().cpu()[list(study.axes["image"])]
+    listed = study.pick("listed", source=tag)
+    for row, j in zip(axes, images, strict=True):
+        for axis in row:
+            axis.axis("off")
+        _draw(row[0], own[j])
+        for side, first in ((0, 1), (1, places + 2)):
+            for axis, t in zip(row[first : first + places], listed[j, side].tolist(), strict=True):
+                _draw(axis, pool[t] / 255)
+    for i, text in ((0, "image"), (1, "helps most"), (places + 2, "harms most")):
+        axes[0][i].set_title(text, fontsize=8, loc="left")
+    figure.subplots_adjust(0, 0, 1, 0.88, wspace=0.08, hspace=0.08)
+    return closed(figure)
+
+
+def _draw(axis: Axes, pixels: Tensor) -> None:
+    picture = pixels.permute(1, 2, 0).expand(-1, -1, 3).numpy()
+    axis.imshow(picture, interpolation="nearest")
+
+
+def influence_sizes(study: Study) -> Figure:
+    """How large influence is in each network, and how large what rounding alone changes."""
+    figure, axis = plt.subplots(
+        figsize=(7, 0.5 * len(study.axes["source"]) + 1.6), layout="constrained"
+    )
+    for row, tag in enumerate(study.axes["source"]):
+        spread = study.pick("spread", source=tag)
+        axis.plot(spread, _at(row, spread), LOOKS[tag].marker, color=LOOKS[tag].color)
+        for name, (_, marker) in NOISE_LOOKS.items():
+            noise = study.pick("noise", source=tag, noise=name)
+            axis.plot(noise, _at(row, noise), marker, color=GRAY, markersize=9)
+    for label, marker in NOISE_LOOKS.values():
+        axis.plot([], [], marker, color=GRAY, label=label, linestyle="", markersize=9)
+    axis.set_xscale("log")
+    axis.set_xlim(None, 1.2)
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    _rows(axis, study.axes["source"])
+    axis.set_xlabel("typical change of the loss of a test image (root of the mean square)")
+    axis.legend(
+        title="the same training, but", fontsize=7, title_fontsize=7, frameon=False,
+        loc="upper left", bbox_to_anchor=(1, 1),
+    )  # fmt: skip
+    return finish(figure, [axis], study.profile, study.settings["network"])
+
+
+def _at(row: int, values: Tensor) -> list[float]:
+    """Heights of points in a row, a little apart."""
+    return [row + 0.06 * (i - (len(values) - 1) / 2) for i in range(len(values))]
+
+
+def _rows(axis: Axes, sources: Sequence[str]) -> None:
+    axis.set_yticks(range(len(sources)), [LOOKS[t].label for t in sources])
+    axis.set_ylim(len(sources) - 0.5, -0.5)
+
+
+def own_shares(study: Study) -> Figure:
+    """How many test images at both ends have the class of the image; each network a point."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
+    chance = 100 * study.settings["each"] / len(study.axes["test"])
+    titles = {"helped": f"{TOP} helped most", "harmed": f"{TOP} harmed most"}
+    for axis, (side, title) in zip(axes, titles.items(), strict=True):
+        for row, tag in enumerate(study.axes["source"]):
+            for scaling, fill in (("raw", "full"), ("standardized", "none")):
+                share = 100 * study.pick("own", source=tag, side=side, scaling=scaling)
+                axis.plot(
+                    share, _at(row, share), LOOKS[tag].marker, color=LOOKS[tag].color,
+                    fillstyle=fill,
+                )  # fmt: skip
+        axis.axvline(chance, color=GRAY, linestyle=":")
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel("share of its own class, in percent", fontsize=8)
+        axis.set_xlim(-4, 104)
+        _rows(axis, study.axes["source"])
+    axes[1].plot([], [], "o", color=GRAY, label="raw change")
+    axes[1].plot([], [], "o", color=GRAY, fillstyle="none", label="standardized")
+    axes[1].plot([], [], ":", color=GRAY, label="chance")
+    axes[1].legend(fontsize=7, frameon=False)
+    return finish(figure, list(axes), study.profile, study.settings["network"])
+
+
+def repeated(study: Study) -> Figure:
+    """Does another network say the same? One image, against two images of one class."""
+    sources = [t for t in study.axes["source"] if study.settings["nets"][t] > 1]
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.9), sharey=True, layout="constrained")
+    same, other = REPEATS.index("same image"), REPEATS.index("other image")
+    panels = (
+        ("rank correlation over test images of the class", "repeat", (same, other), None),
+        (f"overlap of the {TOP} helped most, in percent", "overlap", (0, 1), 100),
+    )
+    for axis, (title, array, columns, times) in zip(axes, panels, strict=True):
+        for row, tag in enumerate(sources):
+            values = study.pick(array, source=tag) * (times or 1)
+            for shift, column, fill in ((-0.13, columns[0], "full"), (0.13, columns[1], "none")):
+                found = values[:, column]
+                axis.plot(
+                    found, [row + shift] * len(found), LOOKS[tag].marker,
+                    color=LOOKS[tag].color, fillstyle=fill, alpha=0.7,
+                )  # fmt: skip
+        axis.set_xlabel(title, fontsize=8)
+        axis.axvline(
+            0 if times is None else 100 * TOP / len(study.axes["test"]), color=GRAY, ls=":"
+        )
+        _rows(axis, sources)
+    axes[1].set_xlim(0, None)
+    axes[1].plot([], [], "o", color=GRAY, label="the same image")
+    axes[1].plot([], [], "o", color=GRAY, fillstyle="none", label="another of its class")
+    axes[1].legend(fontsize=7, frameon=False)
+    return finish(figure, list(axes), study.profile, study.settings["network"])
+
+
+def sums_and_groups(study: Study) -> Figure:
+    """Does what single images do add up to what a group does? By size and kind of the group."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.9), layout="constrained")
+    sizes = study.axes["size"]
+    for axis, value in zip(axes, ("correlation", "slope"), strict=True):
+        for kind, shift, fill in (("one class", -0.1, "full"), ("all classes", 0.1, "none")):
+            found = study.pick("added", kind=kind, value=value)  # (deep, net, size, group)
+            for i in range(len(sizes)):
+                points = found[:, :, i].flatten()
+                axis.plot(
+                    [i + shift] * len(points), points, "o", color=LOOKS["bptt"].color,
+                    fillstyle=fill, label=f"of {kind}" if i == 0 else None,
+                )  # fmt: skip
+        axis.set_xticks(range(len(sizes)), [str(n) for n in sizes])
+        axis.set_xlabel("images left out at once")
+        axis.axhline(1, color=GRAY, linestyle=":")
+    axes[0].set_title("correlation of the sum with the group", fontsize=9)
+    axes[1].set_title("group divided by sum", fontsize=9)
+    axes[0].legend(fontsize=7, frameon=False)
+    return finish(figure, list(axes), study.profile, study.settings["network"])
+
+
+def substitutes(study: Study) -> Figure:
+    """Each attribution against exact leave-one-out and against trainings on halves of the set."""
+    names, judges = study.axes["attribution"], study.axes["judge"]
+    figure, axes = plt.subplots(
+        1, len(judges), figsize=(9, 3.2), sharey=True, sharex=True, layout="constrained"
+    )
+    n = len(study.axes["image"]) // study.settings["alone"] * 10
+    spent = costs(study.settings["steps"], n, len(study.axes["test"]), 10, study.settings["stops"])
+    training = study.settings["steps"] * n
+    for axis, judge in zip(axes, judges, strict=True):
+        for row, name in enumerate(names):
+            found = study.pick("judged", attribution=name, judge=judge).flatten()
+            axis.plot(found, _at(row, found), "o", color=LOOKS["bptt"].color)
+        axis.set_title(judge, fontsize=9)
+        axis.axvline(0, color=GRAY, linestyle=":")
+    labels = [f"{name} ({spent[name] / training:.3g})" for name in names]
+    axes[0].set_yticks(range(len(names)), labels, fontsize=8)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    axes[0].set_xlabel("rank correlation", fontsize=8)
+    return finish(figure, list(axes), study.profile, study.settings["network"])
+
+
+def repeat_table(study: Study) -> str:
+    """Rank correlations with other networks, by source, as text: mean over networks."""
+    lines = [f"{'':24s}" + "".join(f"{name:>19s}" for name in REPEATS)]
+    for tag in (t for t in study.axes["source"] if study.settings["nets"][t] > 1):
+        values = by_network(study.pick("repeat", source=tag), len(study.axes["net"]))
+        mean = values[: study.settings["nets"][tag]].mean(0)
+        lines.append(f"{LOOKS[tag].label:24s}" + "".join(f"{v:19.2f}" for v in mean))
+    return "\n".join(lines)

@@ -1,0 +1,198 @@
+"""Influence, the study: what it keeps is leave-one-out, and a killed run goes on."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import Killed, assert_same_arrays, killed_after, toy_data
+
+from ddlib import show
+from ddlib.analysis import influence
+from ddlib.data import ImageData
+from ddlib.distilled import DistilledSet
+from ddlib.explorer import entries
+from ddlib.instruments.influences import by_network
+from ddlib.instruments.leaving_out import first_rows, left_out, losses_on
+from ddlib.networks import build
+from ddlib.seeds import generator
+from ddlib.studies import Keeper, Sets, Study
+from ddlib.training import logits, train
+
+SMALL = influence.Settings(
+    network="convnet-quarter", nets={"bptt": 3, "dm": 2}, steps=4, alone=2, each=10, shown=5,
+    chunk=4, deep=("bptt",), deep_nets=2, sizes=(2,), groups=2, halves=4, stops=2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def real() -> ImageData:
+    return toy_data(channels=3)
+
+
+@pytest.fixture(scope="module")
+def sets(real: ImageData) -> Sets:
+    """Two sets of three images of each class, made of real ones."""
+    rows = first_rows(real.train_labels, 3)
+    made = {}
+    for tag, blur in (("bptt", 0.0), ("dm", 0.3)):
+        images = real.train_images[rows]
+        noise = torch.randn(images.shape, generator=generator(tag))
+        made[tag] = (DistilledSet.of(real, images + blur * noise, real.train_labels[rows]),)
+    return made
+
+
+@pytest.fixture(scope="module")
+def study(real: ImageData, sets: Sets) -> Study:
+    return influence.run(real, sets, SMALL)
+
+
+def test_influence_is_the_mean_over_networks_of_training_without(
+    study: Study, real: ImageData, sets: Sets
+) -> None:
+    net, one = build("convnet-quarter", real.shape, 3), sets["dm"][0]
+    rows = list(study.axes["test"])
+    image = study.axes["image"][3]  # the second image that is left out of class 1
+    found = []
+    for keep in ([i for i in range(9) if i != image], list(range(9))):
+        trained = train(net, one.images[keep], one.labels[keep], SMALL.recipe, [0, 1])
+        answers = logits(net, trained, real.test_images[rows])
+        found.append(losses_on(answers, real.test_labels[rows]))
+    mine = study.pick("influence", source="dm", image=image).float()
+    assert torch.allclose(mine, (found[0] - found[1]).mean(0), atol=1e-4)
+    assert torch.allclose(study.pick("loss", source="dm").float(), found[1].mean(0), atol=2e-3)
+    assert mine.abs().max() > 1e-3
+
+
+def test_the_pool_is_the_first_of_every_class(study: Study, real: ImageData) -> None:
+    labels = real.test_labels[list(study.axes["test"])]
+    assert labels.tolist() == sorted(labels.tolist())
+    assert torch.bincount(labels).tolist() == [10] * 3
+    shown = real.test_labels[list(study.axes["shown"])]
+    assert torch.bincount(shown).tolist() == [5] * 3
+    pixels = study.arrays["thumbnails"][7].float() / 255
+    row = study.axes["shown"][7]
+    expected = real.test_images[row] * real.std[0] + real.mean[0]
+    assert torch.allclose(pixels, expected.clamp(0, 1), atol=1 / 255)
+
+
+def test_the_same_training_again_changes_nothing(study: Study) -> None:
+    assert not study.pick("noise", source="bptt", noise="again").any()
+    assert study.pick("noise", source="bptt", noise="nudged").min() > 0
+    assert study.pick("noise", source="dm", noise="again")[2].isnan(), "there is no third network"
+
+
+def test_a_killed_run_goes_on(real: ImageData, sets: Sets, study: Study, tmp_path: Path) -> None:
+    asked: list[str] = []
+    with pytest.raises(Killed):
+        influence.run(real, sets, SMALL, killed_after(Keeper(tmp_path, {}), 7, asked))
+    assert len(asked) == 8
+    assert_same_arrays(influence.run(real, sets, SMALL, Keeper(tmp_path, {})), study)
+
+
+def test_what_is_left_out() -> None:
+    labels = torch.arange(3).repeat_interleave(6)
+    out = left_out(labels, alone=4, sizes=(2, 3), groups=5, halves=50)
+    assert out["all"].sum() == 0
+    assert (out["alone"].sum(1) == 1).all()
+    assert out["groups"].sum(1).tolist() == [2] * 10 + [3] * 10
+    kinds = [len(labels[group].unique()) for group in out["groups"]]
+    assert kinds[:5] == kinds[10:15] == [1] * 5
+    assert max(kinds[5:10]) > 1
+    assert (out["halves"].sum(1) == 6).all()
+    for group in out["balanced"]:
+        assert torch.bincount(labels[group]).tolist() == [2, 2, 2]
+    never = torch.tensor([i for i in range(18) if i % 6 >= 4])
+    assert not any(group[:, never].any() for group in out.values())
+    assert out["balanced"].float().mean(0)[0] == pytest.approx(0.5, abs=0.25)
+
+
+def test_leaving_out_of_a_sum_is_a_smaller_rate(real: ImageData, sets: Sets) -> None:
+    """One step downhill on the sum of what is left over n, done by hand in the mean's place."""
+    s = replace(SMALL, steps=1)
+    mine = influence.trainer(real, sets["bptt"][0], s, 0)
+    group = torch.zeros(1, 9, dtype=torch.bool)
+    group[0, 4] = True
+    recipe = replace(s.recipe, lr=s.recipe.lr * 8 / 9)
+    keep = [i for i in range(9) if i != 4]
+    trained = train(mine.net, mine.images[keep], mine.labels[keep], recipe, [0])
+    expected = losses_on(logits(mine.net, trained, mine.test[0]), mine.test[1])
+    assert torch.allclose(mine.without(group, 8 / 9), expected, atol=1e-5)
+
+
+def test_findings_of_made_up_tables(study: Study) -> None:
+    arrays = dict(study.arrays)
+    arrays["own"] = torch.full_like(arrays["own"], 0.75)
+    arrays["repeat"] = torch.zeros_like(arrays["repeat"])
+    arrays["repeat"][..., influence.REPEATS.index("same image")] = 0.5
+    arrays["repeat"][..., influence.REPEATS.index("other image")] = 0.2
+    arrays["repeat"][1, 1:] = torch.nan  # of "dm" only networks 0 and 1 are there
+    found = influence.findings(replace(study, arrays=arrays))
+    assert found["own-bptt"] == pytest.approx((0.75 - 1 / 3,) * 3)
+    assert found["image-bptt"] == pytest.approx((0.3,) * 3)
+    assert found["image-dm"] == pytest.approx((0.3,) * 2)
+    assert found["agrees-leave-one-out"] == pytest.approx((1, 1))
+    assert len(found["adds-one class"]) == 4
+
+
+def test_each_network_counts_its_own_pairs(study: Study) -> None:
+    assert study.axes["pair"] == ("0, 1", "0, 2", "1, 2")
+    found = by_network(torch.tensor([[0.1], [0.2], [0.6]]), 3)
+    assert torch.allclose(found[:, 0], torch.tensor([0.15, 0.35, 0.4]))
+
+
+def test_the_usual_network_leaves_out_the_first_class(
+    study: Study, real: ImageData, sets: Sets
+) -> None:
+    mine = influence.trainer(real, sets["bptt"][0], replace(SMALL, network="convnet"), 0)
+    groups = torch.zeros(2, 9, dtype=torch.bool)
+    groups[1, 0] = True
+    with_all, without = mine.without(groups)
+    best = (without - with_all).topk(influence.TOP).indices
+    own = (mine.test[1][best] == 0).float().mean()
+    assert study.pick("usual_own", deep="bptt")[0] == pytest.approx(float(own))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        show.influence_sizes, show.own_shares, show.repeated, show.sums_and_groups,
+        show.substitutes,
+    ],
+)  # fmt: skip
+def test_figures_say_their_scale_and_network(study: Study, draw) -> None:
+    figure = draw(study)
+    assert "network 'convnet-quarter'" in figure.get_suptitle()
+    assert all(axis.has_data() for axis in figure.axes)
+
+
+def test_the_picture_shows_the_listed_test_images(study: Study, sets: Sets) -> None:
+    places = influence.PLACES
+    few = replace(study, arrays=study.arrays)
+    figure = show.helped_and_harmed(few, sets, "dm", [4])
+    assert len(figure.axes) == 2 * places + 2
+    t = int(study.pick("listed", source="dm", image=study.axes["image"][4])[1, 2])
+    drawn = figure.axes[places + 4].images[0].get_array()
+    expected = study.arrays["thumbnails"][t].permute(1, 2, 0).numpy() / 255.0
+    assert np.allclose(drawn, expected, atol=1e-6)
+
+
+def test_the_explorer_holds_all_and_asks_nobody(study: Study, sets: Sets) -> None:
+    page = show.explorer(study, sets).data
+    assert page == show.explorer(study, sets).data
+    assert not re.search(r"(?:src|href)=\"https?:", page)
+    assert page.count("<option") == 2
+    assert '"columns":3' in page
+    assert '"rows":2' in page
+    assert f"{len(study.axes['shown'])} test images" in page
+
+
+def test_the_explorer_s_numbers_are_those_of_the_study(study: Study) -> None:
+    t, change, spreads, alike = entries(study, "bptt")[4][1][0]
+    row = study.axes["shown"][t]
+    table = study.pick("influence", source="bptt", test=row).float()
+    assert change == pytest.approx(float(table[4]), abs=1e-3)
+    assert spreads == pytest.approx(float(table[4] / table.std()), abs=0.1)
+    assert alike == study.pick("alike", source="bptt")[4, 1, 0]

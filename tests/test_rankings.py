@@ -1,0 +1,106 @@
+"""Rankings of influence: known tables with known answers."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from ddlib.instruments import influences, rankings
+from ddlib.seeds import generator
+
+CLASSES = torch.tensor([0, 0, 1, 1])
+TESTED = torch.tensor([0] * 12 + [1] * 12)
+
+
+def tables(nets: int = 3, shared: float = 1.0, own: float = 1.0) -> torch.Tensor:
+    """A part that the class has, a part that each image has, and noise of each network."""
+    draws = generator("tables")
+    of_class = torch.randn(2, 24, generator=draws)[CLASSES] * shared
+    of_image = torch.randn(4, 24, generator=draws) * own
+    return of_class + of_image + 0.1 * torch.randn(nets, 4, 24, generator=draws)
+
+
+def test_rank_correlation_is_spearman_s_also_with_ties() -> None:
+    draws = generator("ties")
+    a, b = (torch.randint(4, (3, 20), generator=draws).float() for _ in range(2))
+    found = rankings.rank_correlation(a, b)
+    expected = [spearmanr(x, y).statistic for x, y in zip(a.numpy(), b.numpy(), strict=True)]
+    assert np.allclose(found, expected, atol=1e-6)
+    assert rankings.rank_correlation(torch.ones(5), torch.arange(5.0)).isnan()
+
+
+def test_centered_rows_lose_what_the_class_has() -> None:
+    only_class = tables(1, own=0.0)[0]
+    assert rankings.centered(only_class, CLASSES).abs().max() < 0.3 < only_class.std()
+    left = rankings.centered(tables(1)[0], CLASSES)
+    assert torch.allclose(left[0] + left[1], torch.zeros(24), atol=1e-6)
+
+
+def test_standardized_columns_count_alike() -> None:
+    assert torch.allclose(rankings.standardized(tables(1)[0]).std(0), torch.ones(24))
+
+
+def test_repeats_tell_an_image_from_its_class() -> None:
+    """What images of a class share makes two different images alike, and nothing else does."""
+    columns = {name: i for i, name in enumerate(influences.REPEATS)}
+    same, other = columns["same image"], columns["other image"]
+    alone = influences.repeats(tables(shared=0.0), CLASSES, TESTED)
+    assert alone["repeat"][:, same].min() > 0.8
+    assert alone["repeat"][:, other].abs().max() < 0.5
+    shared = influences.repeats(tables(own=0.0), CLASSES, TESTED)
+    assert (shared["repeat"][:, same] - shared["repeat"][:, other]).abs().max() < 0.1
+    assert shared["repeat"][:, columns["centered"]].abs().max() < 0.5
+    assert (shared["overlap"][:, 0] - shared["overlap"][:, 1]).abs().max() < 0.2
+    assert len(shared["repeat"]) == 3
+
+
+def test_named_says_whose_the_top_is() -> None:
+    table = (CLASSES[:, None] == TESTED).float() + torch.linspace(0, 0.1, 24)
+    found = influences.named(table, torch.arange(24.0), CLASSES, TESTED)
+    assert found["own"].tolist() == [[1, 1], [0, 0]]
+    assert found["distinct"][0, 0] == pytest.approx(0.5), "images of a class name the same ones"
+    assert found["distinct"][0, 1] == pytest.approx(12 * (1 - 0.25**2) / 18)
+    assert found["hardness"][0] > 0.5
+
+
+def test_distinct_by_chance_is_what_random_rows_give() -> None:
+    """Rows that draw 4 of 10 test images of one class and 2 of 30 of another, ten rows."""
+    draws = generator("chance")
+    tested, one = torch.tensor([0] * 10 + [1] * 30), torch.zeros(10, dtype=torch.int64)
+    found = []
+    for _ in range(300):
+        first = torch.rand(10, 10, generator=draws).topk(4, dim=1).indices
+        other = 10 + torch.rand(10, 30, generator=draws).topk(2, dim=1).indices
+        found.append(rankings.distinct(torch.cat([first, other], 1), one, tested))
+    shares, chances = zip(*found, strict=True)
+    assert np.mean(shares) == pytest.approx(chances[0], abs=0.01)
+    assert chances[0] == pytest.approx((10 * (1 - 0.6**10) + 30 * (1 - (28 / 30) ** 10)) / 60)
+
+
+def test_listed_are_the_extremes_of_the_mean_and_only_those_shown() -> None:
+    found, shown = tables(), torch.arange(24) % 2 == 0
+    listed = influences.listed(found, shown, 3)
+    mean = rankings.standardized(found.mean(0)[:, shown])
+    assert (listed["listed"][:, 0, 0] == mean.argmax(1)).all()
+    assert (listed["listed"][:, 1, 0] == mean.argmin(1)).all()
+    first = int(listed["listed"][2, 1, 0])
+    assert listed["alike"][2, 1, 0] == (found[:, 2, shown][:, first] < 0).sum()
+
+
+def test_sums_of_a_linear_world_add_up() -> None:
+    table = tables(1)[0]
+    groups = torch.tensor([[True, True, False, False], [False, True, True, True]])
+    found = influences.added(table, groups, 2 * groups.float() @ table)
+    assert torch.allclose(found, torch.tensor([[1.0, 2.0], [1.0, 2.0]]))
+
+
+def test_judges_know_the_truth_when_they_see_it() -> None:
+    truth = tables(1)[0]
+    left = torch.tensor([[1.0, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 1], [0, 0, 1, 1]])
+    halves = {"halves": (left, -(left @ truth)), "balanced": (left, -(left @ truth))}
+    own = (CLASSES[:, None] == TESTED).float()
+    given = {"truth": truth, "opposite": -truth, "own class": own}
+    found = influences.judged(given, truth, halves, CLASSES, TESTED)
+    assert torch.allclose(found[0], torch.ones(4))
+    assert torch.allclose(found[1], -torch.ones(4))
+    assert found[2, 1].isnan(), "within a class the class says nothing"
