@@ -101,13 +101,13 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         one = sets[tag][0]
         mine = trainer(real, one, s, net)
         found[tag, net] = one_network(mine, _left_out(one.labels, s), deep, s, f"{tag}-{net}", keep)
-    usual = {tag: _usual(real, sets[tag][0], s, tag, keep) for tag in _several(s)}
+    usual = {tag: _usual(real, sets[tag][0], s, tag, keep) for tag in s.deep}
     return compared(real, sets, found, usual, s)
 
 
 def _usual(real: ImageData, one: DistilledSet, s: Settings, tag: str, keep: Keep) -> Tensors:
     """The first class alone, in two networks of the usual width: what the study shows."""
-    out, tables = _left_out(one.labels, s), []
+    tables, out = [], _left_out(one.labels, s)
     groups = torch.cat([out["all"], out["alone"][: s.alone]])
     for seed in (1, 0):
         mine = trainer(real, one, replace(s, network=s.usual), seed)
@@ -179,7 +179,7 @@ def _axes(real: ImageData, s: Settings, rows: Tensors) -> dict[str, tuple]:
         "source": tuple(s.nets), "net": tuple(range(most)), "noise": NOISES, "side": SIDES,
         "scaling": SCALINGS, "pair": tuple(f"{i}, {j}" for i, j in pairs(most)),
         "repeat": REPEATS, "which": ("same image", "other image"), "by": ("found", "chance"),
-        "place": tuple(range(PLACES)), "usual": _several(s), "usual_net": (0, 1),
+        "place": tuple(range(PLACES)), "usual": s.deep, "usual_net": (0, 1),
         "deep": s.deep, "deep_net": tuple(range(s.deep_nets)), "size": s.sizes,
         "kind": ("one class", "all classes"), "group": tuple(range(s.groups)),
         "value": ("correlation", "slope"), "attribution": ATTRIBUTIONS,
@@ -199,10 +199,6 @@ def _deep(
     out = {name: g[:, rows] for name, g in _left_out(labels, s).items()}
     deep = of_network(mine, torch.stack(nets).mean(0), out, labels[rows], tested)
     return deep | {"added": deep["added"].view(len(s.sizes), 2, s.groups, 2)}
-
-
-def _several(s: Settings) -> tuple[str, ...]:
-    return tuple(tag for tag, nets in s.nets.items() if nets > 1)
 
 
 def _left_out(labels: Tensor, s: Settings) -> Tensors:
@@ -246,6 +242,5 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found |= {f"balanced-{name}": balanced, f"gains-{name}": score - known}
     for tag in axes["usual"]:
         found[f"own-usual-{tag}"] = study.pick("usual_own", usual=tag).flatten() - chance
-    for kind in axes["kind"]:
-        found[f"adds-{kind}"] = study.pick("added", kind=kind, value="correlation")
+    found |= {f"adds-{k}": study.pick("added", kind=k, value="correlation") for k in axes["kind"]}
     return {k: tuple(v[v.isfinite()].tolist()) for k, v in found.items()}

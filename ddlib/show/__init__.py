@@ -27,6 +27,7 @@ from ddlib.show.influence import (
     repeated,
     substitutes,
     sums_and_groups,
+    usual_table,
 )
 from ddlib.show.looks import LOOKS, SCALES, Look
 from ddlib.show.methods import accuracies, accuracy_by_ipc, control, distances, images, slider
@@ -120,4 +121,5 @@ __all__ = [
     "sums_and_groups",
     "turns",
     "two_protocols",
+    "usual_table",
 ]
