@@ -208,7 +208,7 @@ def _left_out(labels: Tensor, s: Settings) -> Tensors:
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """One number for each network; what pairs of networks say is averaged for each network.
 
-    own, own-harmed: share of own class in the top, more than chance; own-usual: for each image of
+    own, own-harmed: share of own class in the top, more than chance; -usual: for each image of
     the first class in the usual network. hard: their place among the losses, above the middle.
     distinct: share of different ones, more than by chance. above: how far influence is above what
     a nudge does. repeat: rank correlation with another network.
@@ -242,5 +242,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found |= {f"balanced-{name}": balanced, f"gains-{name}": score - known}
     for tag in axes["usual"]:
         found[f"own-usual-{tag}"] = study.pick("usual_own", usual=tag).flatten() - chance
+        for name, array in (("image", "usual_repeat"), ("beyond", "usual_overlap")):
+            itself, others = study.pick(array, usual=tag).unbind(1)
+            found[f"{name}-usual-{tag}"] = itself - others
     found |= {f"adds-{k}": study.pick("added", kind=k, value="correlation") for k in axes["kind"]}
     return {k: tuple(v[v.isfinite()].tolist()) for k, v in found.items()}

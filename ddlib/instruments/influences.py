@@ -54,8 +54,8 @@ DIMS = {
     "usual_own": ("usual", "usual_net", "first"),  # the first class in usual networks
     "usual_spread": ("usual", "usual_net"),
     "usual_noise": ("usual", "noise"),
-    "usual_repeat": ("usual", "which"),
-    "usual_overlap": ("usual", "which"),
+    "usual_repeat": ("usual", "first", "which"),
+    "usual_overlap": ("usual", "first", "which"),
     "thumbnails": ("shown", "channel", "height", "width"),
 }
 Labels = Int[Tensor, " n"]
@@ -229,11 +229,16 @@ def by_network(values: Float[Tensor, "pair v"], nets: int) -> Float[Tensor, "{ne
 def of_first_class(tables: Float[Tensor, "2 i t"], tested: Int[Tensor, " t"]) -> dict[str, Tensor]:
     """Images of the first class in two networks: own class in the top, and does it repeat?"""
     best = [top(table, TOP) for table in tables]
-    same = torch.zeros(tables.shape[1], dtype=torch.int64)  # all of one class
-    near = tables[:, None, :, tested == 0]
+    a, b = (ranks(table[:, tested == 0]) for table in tables)
+    alike = correlation(*torch.broadcast_tensors(a[:, None], b[None]))  # (i, i)
     return {
         "usual_own": torch.stack([(tested[b] == 0).float().mean(1) for b in best]),
         "usual_spread": tables.square().mean((1, 2)).sqrt(),
-        "usual_repeat": torch.stack(every_pair(near[0], near[1])).float(),
-        "usual_overlap": torch.stack(same_and_other(overlap(*best), same)).float(),
+        "usual_repeat": _itself_and_others(alike),
+        "usual_overlap": _itself_and_others(overlap(*best)),
     }
+
+
+def _itself_and_others(square: Float[Tensor, "i i"]) -> Float[Tensor, "i 2"]:
+    own = square.diag()
+    return torch.stack([own, (square.sum(1) - own) / (len(own) - 1)], 1).float()

@@ -216,6 +216,6 @@ def usual_table(study: Study) -> str:
         pick = {k: study.pick(f"usual_{k}", usual=tag) for k in ("own", "repeat", "overlap")}
         spread = study.pick("usual_spread", usual=tag, usual_net=0)
         noise = study.pick("usual_noise", usual=tag, noise="nudged") / spread
-        values = (pick["own"].mean(), noise, *pick["repeat"], *pick["overlap"])
+        values = (pick["own"].mean(), noise, *pick["repeat"].mean(0), *pick["overlap"].mean(0))
         lines.append(f"{tag:8s}" + "".join(f"{float(v):13.2f}" for v in values))
     return "\n".join(lines)
