@@ -54,6 +54,13 @@ def test_repeats_tell_an_image_from_its_class() -> None:
     assert len(shared["repeat"]) == 3
 
 
+def test_two_networks_agree_about_images_of_one_class() -> None:
+    found = influences.of_first_class(tables(2, shared=0.0), TESTED)
+    same, other = found["usual_repeat"].unbind(1)
+    assert same.min() > 0.8 > 0.6 > other.abs().max()
+    assert (found["usual_overlap"][:, 0] > found["usual_overlap"][:, 1]).all()
+
+
 def test_named_says_whose_the_top_is() -> None:
     table = (CLASSES[:, None] == TESTED).float() + torch.linspace(0, 0.1, 24)
     found = influences.named(table, torch.arange(24.0), CLASSES, TESTED)

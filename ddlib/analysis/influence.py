@@ -25,11 +25,12 @@ from ddlib.instruments.influences import (
     TOP,
     by_network,
     listed,
+    of_first_class,
     of_network,
     of_source,
 )
 from ddlib.instruments.leaving_out import HALVES, first_rows, left_out
-from ddlib.instruments.rankings import pairs, top
+from ddlib.instruments.rankings import pairs
 from ddlib.instruments.retraining import NOISES, SUBSTITUTES, Trainer
 from ddlib.networks import build
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
@@ -105,23 +106,19 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
 
 
 def _usual(real: ImageData, one: DistilledSet, s: Settings, tag: str, keep: Keep) -> Tensors:
-    """The first class alone, in one network of the usual width: what the study shows."""
-    mine = trainer(real, one, replace(s, network=s.usual), 0)
-    out = _left_out(one.labels, s)
+    """The first class alone, in two networks of the usual width: what the study shows."""
+    tables, out = [], _left_out(one.labels, s)
     groups = torch.cat([out["all"], out["alone"][: s.alone]])
-    parts = [
-        keep(f"usual-{tag}-{i}", lambda c=chunk: {"losses": mine.without(c)})["losses"]
-        for i, chunk in enumerate(groups.split(6))
-    ]
+    for seed in (1, 0):
+        mine = trainer(real, one, replace(s, network=s.usual), seed)
+        losses = torch.cat([
+            keep(f"usual-{tag}-{seed}-{i}", lambda m=mine, c=c: {"losses": m.without(c)})["losses"]
+            for i, c in enumerate(groups.split(6))
+        ])  # fmt: skip
+        tables.insert(0, losses[1:] - losses[0])
     noise = keep(f"usual-noise-{tag}", lambda: {"losses": mine.noise()})["losses"]
-    losses = torch.cat(parts)
-    table = losses[1:] - losses[0]
-    own = mine.test[1].cpu()[top(table, TOP)] == 0
-    return {
-        "usual_own": own.float().mean(1),
-        "usual_spread": table.square().mean().sqrt(),
-        "usual_noise": (noise - losses[0]).square().mean(1).sqrt(),
-    }
+    floor = (noise - losses[0]).square().mean(1).sqrt()
+    return of_first_class(torch.stack(tables), mine.test[1].cpu()) | {"usual_noise": floor}
 
 
 def one_network(
@@ -168,7 +165,7 @@ def compared(
     arrays = {k: torch.stack([one[k] for one in each]) for k in each[0]}
     for k in deep[0]:
         arrays[k] = torch.stack([one[k] for one in deep]).unflatten(0, (-1, s.deep_nets))
-    arrays |= {k: torch.stack([usual[tag][k] for tag in s.deep]) for k in usual[s.deep[0]]}
+    arrays |= {k: torch.stack([one[k] for one in usual.values()]) for k in usual[s.deep[0]]}
     pixels = to_pixels(real.test_images.cpu()[rows][shown], real.mean, real.std).clamp(0, 1)
     arrays["thumbnails"] = (pixels * 255).round().byte()
     axes = {"image": images, "test": rows, "shown": rows[shown], "first": images[: s.alone]}
@@ -182,7 +179,7 @@ def _axes(real: ImageData, s: Settings, rows: Tensors) -> dict[str, tuple]:
         "source": tuple(s.nets), "net": tuple(range(most)), "noise": NOISES, "side": SIDES,
         "scaling": SCALINGS, "pair": tuple(f"{i}, {j}" for i, j in pairs(most)),
         "repeat": REPEATS, "which": ("same image", "other image"), "by": ("found", "chance"),
-        "place": tuple(range(PLACES)),
+        "place": tuple(range(PLACES)), "usual": s.deep, "usual_net": (0, 1),
         "deep": s.deep, "deep_net": tuple(range(s.deep_nets)), "size": s.sizes,
         "kind": ("one class", "all classes"), "group": tuple(range(s.groups)),
         "value": ("correlation", "slope"), "attribution": ATTRIBUTIONS,
@@ -211,7 +208,7 @@ def _left_out(labels: Tensor, s: Settings) -> Tensors:
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """One number for each network; what pairs of networks say is averaged for each network.
 
-    own, own-harmed: share of own class in the top, more than chance; own-usual: for each image of
+    own, own-harmed: share of own class in the top, more than chance; -usual: for each image of
     the first class in the usual network. hard: their place among the losses, above the middle.
     distinct: share of different ones, more than by chance. above: how far influence is above what
     a nudge does. repeat: rank correlation with another network.
@@ -243,8 +240,10 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         agrees, own, score, balanced = study.pick("judged", attribution=name).unbind(-1)
         found |= {f"agrees-{name}": agrees, f"agrees-own-{name}": own, f"score-{name}": score}
         found |= {f"balanced-{name}": balanced, f"gains-{name}": score - known}
-    for tag in axes["deep"]:
-        found[f"own-usual-{tag}"] = study.pick("usual_own", deep=tag) - chance
-    for kind in axes["kind"]:
-        found[f"adds-{kind}"] = study.pick("added", kind=kind, value="correlation")
+    for tag in axes["usual"]:
+        found[f"own-usual-{tag}"] = study.pick("usual_own", usual=tag).flatten() - chance
+        for name, array in (("image", "usual_repeat"), ("beyond", "usual_overlap")):
+            itself, others = study.pick(array, usual=tag).unbind(1)
+            found[f"{name}-usual-{tag}"] = itself - others
+    found |= {f"adds-{k}": study.pick("added", kind=k, value="correlation") for k in axes["kind"]}
     return {k: tuple(v[v.isfinite()].tolist()) for k, v in found.items()}

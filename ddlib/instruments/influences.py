@@ -51,9 +51,11 @@ DIMS = {
     "added": (*_DEEP, "size", "kind", "group", "value"),
     "summed": (*_DEEP, "value"),
     "judged": (*_DEEP, "attribution", "judge"),
-    "usual_own": ("deep", "first"),
-    "usual_spread": ("deep",),
-    "usual_noise": ("deep", "noise"),
+    "usual_own": ("usual", "usual_net", "first"),  # the first class in usual networks
+    "usual_spread": ("usual", "usual_net"),
+    "usual_noise": ("usual", "noise"),
+    "usual_repeat": ("usual", "first", "which"),
+    "usual_overlap": ("usual", "first", "which"),
     "thumbnails": ("shown", "channel", "height", "width"),
 }
 Labels = Int[Tensor, " n"]
@@ -222,3 +224,21 @@ def by_network(values: Float[Tensor, "pair v"], nets: int) -> Float[Tensor, "{ne
     """What pairs of networks say, as the mean over the pairs that each network is in."""
     member = torch.tensor([[net in pair for pair in pairs(nets)] for net in range(nets)])
     return torch.stack([values[mine].nanmean(0) for mine in member])
+
+
+def of_first_class(tables: Float[Tensor, "2 i t"], tested: Int[Tensor, " t"]) -> dict[str, Tensor]:
+    """Images of the first class in two networks: own class in the top, and does it repeat?"""
+    best = [top(table, TOP) for table in tables]
+    a, b = (ranks(table[:, tested == 0]) for table in tables)
+    alike = correlation(*torch.broadcast_tensors(a[:, None], b[None]))  # (i, i)
+    return {
+        "usual_own": torch.stack([(tested[b] == 0).float().mean(1) for b in best]),
+        "usual_spread": tables.square().mean((1, 2)).sqrt(),
+        "usual_repeat": _itself_and_others(alike),
+        "usual_overlap": _itself_and_others(overlap(*best)),
+    }
+
+
+def _itself_and_others(square: Float[Tensor, "i i"]) -> Float[Tensor, "i 2"]:
+    own = square.diag()
+    return torch.stack([own, (square.sum(1) - own) / (len(own) - 1)], 1).float()

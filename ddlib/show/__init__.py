@@ -36,6 +36,7 @@ from ddlib.show.influence import (
     repeated,
     substitutes,
     sums_and_groups,
+    usual_table,
 )
 from ddlib.show.looks import LOOKS, SCALES, Look
 from ddlib.show.methods import accuracies, accuracy_by_ipc, control, distances, images, slider
@@ -150,4 +151,5 @@ __all__ = [
     "traits_meaning",
     "turns",
     "two_protocols",
+    "usual_table",
 ]

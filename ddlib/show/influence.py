@@ -206,3 +206,16 @@ def repeat_table(study: Study) -> str:
         mean = values[: study.settings["nets"][tag]].mean(0)
         lines.append(f"{LOOKS[tag].label:24s}" + "".join(f"{v:19.2f}" for v in mean))
     return "\n".join(lines)
+
+
+def usual_table(study: Study) -> str:
+    """The first class in two networks of the usual width, as text: class, noise, repetition."""
+    columns = ("own class", "noise share", "same image", "other image", "overlap", "of others")
+    lines = [f"{'':8s}" + "".join(f"{name:>13s}" for name in columns)]
+    for tag in study.axes["usual"]:
+        pick = {k: study.pick(f"usual_{k}", usual=tag) for k in ("own", "repeat", "overlap")}
+        spread = study.pick("usual_spread", usual=tag, usual_net=0)
+        noise = study.pick("usual_noise", usual=tag, noise="nudged") / spread
+        values = (pick["own"].mean(), noise, *pick["repeat"].mean(0), *pick["overlap"].mean(0))
+        lines.append(f"{tag:8s}" + "".join(f"{float(v):13.2f}" for v in values))
+    return "\n".join(lines)
