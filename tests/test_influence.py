@@ -24,6 +24,7 @@ from ddlib.training import logits, train
 SMALL = influence.Settings(
     network="convnet-quarter", nets={"bptt": 3, "dm": 2}, steps=4, alone=2, each=10, shown=5,
     chunk=4, deep=("bptt",), deep_nets=2, sizes=(2,), groups=2, halves=4, stops=2,
+    beside=("bptt",),
 )  # fmt: skip
 
 

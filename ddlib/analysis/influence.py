@@ -58,6 +58,7 @@ class Settings:
     halves: int  # random halves of the set to train on
     stops: int = 10  # moments of training at which gradients are compared
     usual: str = "convnet"  # the network in which images of one class are left out as well
+    beside: tuple[str, ...] = ("bptt", "random")  # sources for which that is done
 
     @property
     def recipe(self) -> Recipe:
@@ -68,7 +69,7 @@ SETTINGS = {
     "fast": Settings(
         network="convnet-quarter", nets={"random": 2, "bptt": 2}, steps=40, alone=4, each=20,
         shown=20, chunk=50, together=16, deep=("bptt",), deep_nets=1, sizes=(2, 5), groups=3,
-        halves=12, stops=3, usual="convnet-quarter",
+        halves=12, stops=3, usual="convnet-quarter", beside=("bptt",),
     ),
     "laptop": Settings(
         network="convnet-quarter", nets={"random": 2, "dm": 1, "mtt": 1, "dc": 1, "bptt": 5},
@@ -101,7 +102,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         one = sets[tag][0]
         mine = trainer(real, one, s, net)
         found[tag, net] = one_network(mine, _left_out(one.labels, s), deep, s, f"{tag}-{net}", keep)
-    usual = {tag: _usual(real, sets[tag][0], s, tag, keep) for tag in s.deep}
+    usual = {tag: _usual(real, sets[tag][0], s, tag, keep) for tag in s.beside}
     return compared(real, sets, found, usual, s)
 
 
@@ -165,7 +166,7 @@ def compared(
     arrays = {k: torch.stack([one[k] for one in each]) for k in each[0]}
     for k in deep[0]:
         arrays[k] = torch.stack([one[k] for one in deep]).unflatten(0, (-1, s.deep_nets))
-    arrays |= {k: torch.stack([one[k] for one in usual.values()]) for k in usual[s.deep[0]]}
+    arrays |= {k: torch.stack([one[k] for one in usual.values()]) for k in usual[s.beside[0]]}
     pixels = to_pixels(real.test_images.cpu()[rows][shown], real.mean, real.std).clamp(0, 1)
     arrays["thumbnails"] = (pixels * 255).round().byte()
     axes = {"image": images, "test": rows, "shown": rows[shown], "first": images[: s.alone]}
@@ -179,7 +180,7 @@ def _axes(real: ImageData, s: Settings, rows: Tensors) -> dict[str, tuple]:
         "source": tuple(s.nets), "net": tuple(range(most)), "noise": NOISES, "side": SIDES,
         "scaling": SCALINGS, "pair": tuple(f"{i}, {j}" for i, j in pairs(most)),
         "repeat": REPEATS, "which": ("same image", "other image"), "by": ("found", "chance"),
-        "place": tuple(range(PLACES)), "usual": s.deep, "usual_net": (0, 1),
+        "place": tuple(range(PLACES)), "usual": s.beside, "usual_net": (0, 1),
         "deep": s.deep, "deep_net": tuple(range(s.deep_nets)), "size": s.sizes,
         "kind": ("one class", "all classes"), "group": tuple(range(s.groups)),
         "value": ("correlation", "slope"), "attribution": ATTRIBUTIONS,
