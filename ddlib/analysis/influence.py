@@ -68,7 +68,7 @@ class Settings:
 SETTINGS = {
     "fast": Settings(
         network="convnet-quarter", nets={"random": 2, "bptt": 2}, steps=40, alone=4, each=20,
-        shown=20, chunk=50, together=16, deep=("bptt",), deep_nets=1, sizes=(2, 5), groups=3,
+        shown=20, chunk=50, together=16, deep=("bptt",), deep_nets=1, sizes=(2, 4), groups=3,
         halves=12, stops=3, usual="convnet-quarter", beside=("bptt",),
     ),
     "laptop": Settings(
