@@ -1,6 +1,7 @@
 """Transfer: every set meets every network, gains are taken within a network, parts add up."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ddlib.analysis import protocols, transfer
 from ddlib.instruments.gains import agreement, clipping_helps, gains, kept, orders, rate_helps, tau
 from ddlib.instruments.pixels import clipped as clip
 from ddlib.networks import NETWORKS, build
+from ddlib.results import Result, load_result
 from ddlib.studies import Keeper, Study, at_once
 from ddlib.training import Recipe
 
@@ -191,6 +193,20 @@ def test_recorded_results_are_taken_by_protocol() -> None:
     assert y[tags.index("bptt"), 1].tolist() == pytest.approx(
         [sum(a) / len(a) for a in result.accuracies], rel=1e-5
     )
+
+
+def test_a_method_with_fewer_sets_than_the_others_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ((40.0, 42.0), (47.0, 47.0))
+    for tag, accuracies in (("dm", whole), ("mtt", whole[:1]), ("random", whole)):
+        for protocol in ("study", "dc"):
+            Result("toy", tag, 1, protocol, "fast", {}, accuracies, (1.0,), {}).save(tmp_path)
+    monkeypatch.setattr(protocols, "RECORDED", tmp_path)
+    monkeypatch.setattr(protocols, "load_result", partial(load_result, folder=tmp_path))
+    tags, y = protocols.by_protocol("toy", 1)
+    assert tags == ("dm", "random")
+    assert y.tolist() == [[[41, 47], [41, 47]]] * 2
 
 
 def test_narrow_networks_are_about_as_large_as_the_convnet() -> None:

@@ -50,10 +50,19 @@ def two_way(y: Float[Tensor, "m p s"]) -> TwoWay:
 def by_protocol(
     dataset: str, ipc: int, protocols: tuple[str, ...] = ("study", "dc")
 ) -> tuple[tuple[str, ...], Float[Tensor, "m p s"]]:
-    """Methods recorded at `ipc` under all protocols, and the mean accuracy of each set."""
+    """Methods recorded at `ipc` under all protocols, and the mean accuracy of each set.
+
+    Every cell must hold as many sets as its neighbors: a method with fewer than the others is left
+    out until the rest of its sets are recorded.
+    """
     names = recorded("results", RECORDED)
     tags = sorted({n.split("-")[1] for n in names if n.startswith(f"{dataset}-")})
     whole = [t for t in tags if all(result_name(dataset, t, ipc, p) in names for p in protocols)]
     results = [[load_result(result_name(dataset, t, ipc, p)) for p in protocols] for t in whole]
-    means = [[torch.tensor(r.accuracies).mean(1) for r in row] for row in results]
-    return tuple(whole), torch.stack([torch.stack(row) for row in means])
+    most = max(len(r.accuracies) for row in results for r in row)
+    full = {
+        t: torch.stack([torch.tensor(r.accuracies).mean(1) for r in row])
+        for t, row in zip(whole, results, strict=True)
+        if all(len(r.accuracies) == most for r in row)
+    }
+    return tuple(full), torch.stack([*full.values()])
