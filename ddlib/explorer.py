@@ -17,7 +17,7 @@ from ddlib.studies import Study
 STYLE = """
 #{id} .all{{display:grid;grid-template-columns:repeat({columns},1fr);gap:2px;max-width:34rem}}
 #{id} .names{{display:grid;grid-template-columns:repeat({columns},1fr);gap:2px;max-width:34rem;
-font-size:.6rem;text-align:center;overflow:hidden}}
+font-size:.54rem;text-align:center;overflow:hidden}}
 #{id} .names span{{overflow:hidden}}
 #{id} i{{display:block;aspect-ratio:1;image-rendering:pixelated;background-repeat:no-repeat}}
 #{id} [role=radio]{{padding:1px;border:2px solid transparent;background:none;cursor:pointer;
