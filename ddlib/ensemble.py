@@ -60,6 +60,13 @@ def forward(
     return vmap(call, in_dims=(0, own), randomness="different")(parameters, images)
 
 
+def loaded(net: nn.Module, parameters: Parameters) -> nn.Module:
+    """A frozen copy of `net` that has the weights of the one network in `parameters`."""
+    own = deepcopy(net)
+    own.load_state_dict({name: p[0] for name, p in parameters.items()}, assign=True)
+    return own.requires_grad_(False)
+
+
 def trainable(
     net: nn.Module, parameters: Parameters
 ) -> tuple[Callable[[Tensor], Float[Tensor, "m n k"]], list[Tensor]]:

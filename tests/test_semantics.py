@@ -14,8 +14,9 @@ from ddlib import DistributionMatching, ImageData, show, tables
 from ddlib.analysis import semantics
 from ddlib.analysis.semantics import Settings
 from ddlib.data import shapes
-from ddlib.instruments.attributes import ATTRIBUTES, Probe, border, fidelity, known, pixels_of
+from ddlib.instruments.attributes import ATTRIBUTES, Probe, border, fidelity, known
 from ddlib.instruments.permutation import association, likeness, permutation_test
+from ddlib.instruments.pixels import pixels_of
 from ddlib.instruments.single_images import TakenApart, reliability
 from ddlib.networks import build
 from ddlib.presets import METHODS

@@ -11,7 +11,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ddlib.channels import to_pixels
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.instruments.influences import (
@@ -30,6 +29,7 @@ from ddlib.instruments.influences import (
     of_source,
 )
 from ddlib.instruments.leaving_out import HALVES, first_rows, left_out
+from ddlib.instruments.pixels import pixels_of
 from ddlib.instruments.rankings import pairs
 from ddlib.instruments.retraining import NOISES, SUBSTITUTES, Trainer
 from ddlib.networks import build
@@ -167,7 +167,7 @@ def compared(
     for k in deep[0]:
         arrays[k] = torch.stack([one[k] for one in deep]).unflatten(0, (-1, s.deep_nets))
     arrays |= {k: torch.stack([one[k] for one in usual.values()]) for k in usual[s.beside[0]]}
-    pixels = to_pixels(real.test_images.cpu()[rows][shown], real.mean, real.std).clamp(0, 1)
+    pixels = pixels_of(real, real.test_images.cpu()[rows][shown])
     arrays["thumbnails"] = (pixels * 255).round().byte()
     axes = {"image": images, "test": rows, "shown": rows[shown], "first": images[: s.alone]}
     return Study("influence", real.name, asdict(s), _axes(real, s, axes), DIMS, arrays)

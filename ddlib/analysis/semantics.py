@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ddlib.data import ImageData, shapes
 from ddlib.distillation import Method, distill
-from ddlib.instruments.attributes import ATTRIBUTES, Probe, fidelity, known, pixels_of
-from ddlib.instruments.leaving_out import each_alone, retrained
-from ddlib.instruments.permutation import by_class, permutation_test, shared_gap
+from ddlib.instruments.attributes import ATTRIBUTES, Probe, fidelity, known
+from ddlib.instruments.leaving_out import each_alone, losses_on, with_all_and_without
+from ddlib.instruments.permutation import QUANTILES, by_class, permutation_test, shared_gap
+from ddlib.instruments.pixels import pixels_of
 from ddlib.instruments.probes import most_alike
 from ddlib.instruments.single_images import (
     WORN,
@@ -112,7 +113,6 @@ DIMS = {
     "kept": (*CELL, "draw", "attribute"),
     "probe": ("attribute",),
 }
-QUANTILES = (0.025, 0.5, 0.975)
 
 
 def axes_of(real: ImageData, s: Settings) -> dict[str, tuple]:
@@ -157,14 +157,14 @@ def _distilled(data: ImageData, tag: str, draw: int, s: Settings) -> Tensors:
 def _left_out(data: ImageData, images: Tensor, labels: Tensor, net: int, s: Settings) -> Tensors:
     """Losses on all test images with the whole set and without each image, from one start."""
     network = build(s.network, data.shape, len(data.classes))
-    alone = each_alone(len(images), images.device)
-    weights = torch.cat([torch.zeros_like(alone[:1]), alone]).logical_not().float()
-    test = data.test_images, data.test_labels
-    losses = retrained(
-        network, images, labels, s.recipe, net, weights, *test, together=s.together
+    weights = with_all_and_without(each_alone(len(images), images.device))
+    trained = train(
+        network, images, labels, s.recipe, [net] * len(weights), weights=weights,
+        together=s.together,
     )  # fmt: skip
-    answers = logits(network, train(network, images, labels, s.recipe, [net]), test[0])
-    return {"losses": losses.cpu(), "right": (answers[0].argmax(1) == test[1]).cpu()}
+    answers = logits(network, trained, data.test_images)
+    right = answers[0].argmax(1) == data.test_labels
+    return {"losses": losses_on(answers, data.test_labels).cpu(), "right": right.cpu()}
 
 
 def described(data: ImageData, some: Sequence[TakenApart], s: Settings) -> Tensors:
@@ -212,8 +212,7 @@ def _held_against(
     gaps = torch.stack([shared_gap(*group) for group in groups])
     return {
         "association": test.each.view(len(some), -1),
-        "p": torch.tensor(test.p_value),
-        "null": test.null.quantile(torch.tensor(QUANTILES, dtype=test.null.dtype)),
+        **test.by_chance,
         "gap": gaps.view(len(some), -1),
     }
 

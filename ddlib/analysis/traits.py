@@ -12,11 +12,12 @@ from itertools import product
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.func import functional_call
 
-from ddlib.channels import to_pixels
 from ddlib.data import ImageData
-from ddlib.instruments.permutation import by_class, permutation_test
+from ddlib.ensemble import loaded
+from ddlib.instruments.leaving_out import first_rows
+from ddlib.instruments.permutation import QUANTILES, by_class, permutation_test
+from ddlib.instruments.pixels import pixels_of
 from ddlib.instruments.probes import starting_rows
 from ddlib.instruments.traits import Encode, Traits, blinded, clusters, measure, nearest
 from ddlib.networks import build
@@ -25,7 +26,6 @@ from ddlib.studies import Keep, Sets, Study, Tensors, at_once, load_study
 from ddlib.training import Recipe, train
 
 MEANINGS = ("start", "measured")  # traits of the real image it began with; of the image itself
-QUANTILES = (0.025, 0.5, 0.975)
 SHADES = ("brightness", "contrast", "scale")  # traits that are one number
 
 
@@ -73,21 +73,16 @@ def run(
     stacked, labels = [real.test_images[rows]], [real.test_labels[rows]]
     for tag in study.axes["source"]:
         one = sets[tag][0]
-        alone = _alone(one.labels, study)
+        each = len(study.axes["image"]) // len(real.classes)
+        alone = first_rows(one.labels, each)  # the images that were left out
         stacked += [real.train_images[starting_rows(real, one)][alone], one.images[alone]]
         labels += [one.labels[alone]] * len(MEANINGS)
-    piles = [to_pixels(x, real.mean, real.std).clamp(0, 1) for x in stacked]
+    piles = [pixels_of(real, x) for x in stacked]
     found = blinded(encoder(encode), piles, generator("pile"))
     embed = embedding(real, s, keep)
     for traits, x, y in zip(found, stacked, labels, strict=True):
         traits["cluster"] = own_cluster(embed, real, x, y, s)
     return compared(real, study, labels, found, s)
-
-
-def _alone(labels: Int[Tensor, " n"], study: Study) -> Int[Tensor, " r"]:
-    """Rows of the images that were left out alone: the first few of every class, in its order."""
-    each = len(study.axes["image"]) // len(labels.unique())
-    return torch.cat([(labels == c).nonzero()[:each, 0] for c in labels.unique()])
 
 
 def encoder(encode: Encode | None) -> Encode:
@@ -100,13 +95,8 @@ def embedding(real: ImageData, s: Settings, keep: Keep) -> Callable[[Tensor], Te
     net = build(s.features, real.shape, len(real.classes))
     images, labels = real.train_images[: s.pool], real.train_labels[: s.pool]
     made = keep("features", partial(train, net, images, labels, s.recipe, [s.seed]))
-    own = {
-        k.removeprefix("embed."): p[0].to(real.device)
-        for k, p in made.items()
-        if k.startswith("embed.")
-    }
-    with_weights = partial(functional_call, net.embed, own)
-    return torch.no_grad()(lambda x: torch.cat([with_weights((p,)) for p in x.split(500)]))
+    trained = loaded(net, {name: p.to(real.device) for name, p in made.items()})
+    return lambda x: torch.cat([trained.embed(part) for part in x.split(500)])
 
 
 def own_cluster(
@@ -169,11 +159,7 @@ def _held_against(
     """The permutation test of one trait, within classes."""
     groups = by_class(effect, labels, tested, source.cpu(), target.cpu())
     test = permutation_test(groups, s.shuffles, generator("shuffles"))
-    return {
-        "association": test.each,
-        "p": torch.tensor(test.p_value),
-        "null": test.null.quantile(torch.tensor(QUANTILES, dtype=test.null.dtype)),
-    }
+    return {"association": test.each, **test.by_chance}
 
 
 def _offset(traits: Traits, target: Traits) -> Float[Tensor, " shade"]:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ddlib.data import ImageData
+from ddlib.instruments.rankings import rank_correlation
 from ddlib.instruments.yardsticks import blends, easy_rows, started_from
 from ddlib.networks import build
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
@@ -206,11 +207,8 @@ def order_agreement(first: Float[Tensor, "m n"]) -> Float[Tensor, " pairs"]:
 
     Images that come at the same time share the mean of their ranks.
     """
-    mine, other = first[:, :, None], first[:, None]
-    later = (mine > other).float() - (mine < other).float()
-    table = torch.corrcoef(later.sum(2))  # the rank, but for a factor and a shift
     one, two = torch.triu_indices(len(first), len(first), 1)
-    return table[one, two]
+    return rank_correlation(first[one], first[two])
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:

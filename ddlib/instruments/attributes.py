@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.channels import to_pixels
 from ddlib.data import ImageData
 from ddlib.instruments.permutation import TINY
+from ddlib.instruments.pixels import pixels_of
 from ddlib.shapes import COLORS
 
 ATTRIBUTES = ("color", "position", "size", "background")
@@ -51,11 +51,6 @@ class Probe:
         return {
             "color": kinds.argmax(1), "position": place, "size": size, "background": background
         }  # fmt: skip
-
-
-def pixels_of(data: ImageData, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Pixels in [0, 1]: what a distilled image has beyond is cut off, as when it is shown."""
-    return to_pixels(images, data.mean, data.std).clamp(0, 1)
 
 
 def border(pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c"]:

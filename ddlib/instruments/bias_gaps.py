@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.shapes import COLORS
+from ddlib.instruments.colors import HUES
 from ddlib.studies import Study
 
 RANDOM = ("random", "start")  # two draws of random images of the same size; `start` began the sets
@@ -48,13 +47,12 @@ def repainted(study: Study) -> Float[Tensor, "source image"]:
     In percent of what an image has on average that began in the color of its class: 0 as at the
     start, 100 as an aligned image. It needs `start`, and looks at the images that are kept.
     """
-    shown, classes = study.pick("shown").float() / 255, len(COLORS)
+    shown, classes = study.pick("shown").float() / 255, len(HUES)
     labels = torch.arange(classes).repeat_interleave(shown.shape[1] // classes)
     vivid = (shown - shown.mean(2, keepdim=True)).mean((3, 4))  # source, image, channel
-    hues = F.normalize(COLORS - COLORS.mean(1, keepdim=True), dim=1)
     begun = study.axes["source"].index("start")
-    conflicting = (vivid[begun] @ hues.T).argmax(1) != labels
-    own = (vivid * hues[labels]).sum(2)
+    conflicting = (vivid[begun] @ HUES.T).argmax(1) != labels
+    own = (vivid * HUES[labels]).sum(2)
     before = own[begun][conflicting]
     full = own[begun][~conflicting].mean()
     return 100 * (own[:, conflicting] - before) / (full - before)

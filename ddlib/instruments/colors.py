@@ -15,6 +15,8 @@ from ddlib.seeds import generator
 from ddlib.shapes import COLORS, draw_shapes
 from ddlib.training import logits
 
+# The part of each of the five colors that is not gray, of length 1.
+HUES = F.normalize(COLORS - COLORS.mean(1, keepdim=True), dim=1)
 COLORED = 0.2  # length of the part of a pixel that is not gray, from which on it counts as colored
 
 
@@ -62,8 +64,7 @@ def pixel_colors(
     Nearest is by the cosine between the parts that are not gray: pixel minus mean over channels.
     """
     vivid = pixels - pixels.mean(1, keepdim=True)
-    hues = F.normalize(COLORS - COLORS.mean(1, keepdim=True), dim=1).to(pixels.device)
-    nearest = torch.einsum("nchw,kc->nkhw", vivid, hues).argmax(1)
+    nearest = torch.einsum("nchw,kc->nkhw", vivid, HUES.to(pixels.device)).argmax(1)
     return nearest, vivid.norm(dim=1) > COLORED
 
 

@@ -18,6 +18,11 @@ def each_alone(n: int, device: torch.device | None = None) -> Bool[Tensor, "n n"
     return torch.eye(n, dtype=torch.bool, device=device)
 
 
+def with_all_and_without(groups: Bool[Tensor, "g n"]) -> Float[Tensor, "g_and_1 n"]:
+    """Weights of images for training: with all of them first, then without each group."""
+    return torch.cat([torch.zeros_like(groups[:1]), groups]).logical_not().float()
+
+
 def influence(
     net: nn.Module,
     images: Float[Tensor, "n c h w"],
@@ -34,7 +39,7 @@ def influence(
     start and with the mean loss of the images that are left. All that is random comes from `seeds`,
     so that a group without members has an influence of zero.
     """
-    weights = torch.cat([torch.zeros_like(groups[:1]), groups]).logical_not().float()
+    weights = with_all_and_without(groups)
     found = []
     for seed in seeds:
         losses = retrained(net, images, labels, recipe, seed, weights, test_images, test_labels)

@@ -15,6 +15,7 @@ from ddlib.seeds import generator
 
 # Effect and likeness of the same pairs; each group has its own numbers of sources and targets.
 Group = tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]
+QUANTILES = (0.025, 0.5, 0.975)  # of the shuffled values, for a study to keep
 TINY = 1e-12  # a table without any variation is associated with nothing
 
 
@@ -40,6 +41,12 @@ class Permuted:
         # Equal shuffles may differ by rounding; they count as ties.
         beaten = (~(self.null < self.value - 1e-9)).sum()
         return float((1 + beaten) / (1 + len(self.null)))
+
+    @property
+    def by_chance(self) -> dict[str, Tensor]:
+        """What a study keeps of chance: the p-value `p`, and the `QUANTILES` of the null."""
+        quantiles = self.null.quantile(torch.tensor(QUANTILES, dtype=self.null.dtype))
+        return {"p": torch.tensor(self.p_value), "null": quantiles}
 
 
 def likeness(

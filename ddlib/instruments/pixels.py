@@ -27,6 +27,11 @@ def histogram(images: Float[Tensor, "n c h w"], data: ImageData) -> Float[Tensor
     return torch.histc(pixels, len(EDGES) - 1, EDGES[0], EDGES[-1]) / pixels.numel()
 
 
+def pixels_of(data: ImageData, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Pixels in [0, 1]: what a distilled image has beyond is cut off, as when it is shown."""
+    return to_pixels(images, data.mean, data.std).clamp(0, 1)
+
+
 def clipped(one: DistilledSet) -> DistilledSet:
     """The set with every pixel moved into [0, 1], the range that a real pixel can have."""
     return replace(one, images=from_pixels(one.pixels(), one.mean, one.std))

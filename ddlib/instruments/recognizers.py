@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ddlib.data import ImageData
+from ddlib.ensemble import loaded
 from ddlib.networks import build
 from ddlib.training import Recipe, train
 
@@ -28,8 +29,7 @@ def recognizer(real: ImageData, rows: Int[Tensor, " n"], about: Recognizer, seed
     net = build(about.network, real.shape, len(real.classes))
     recipe = Recipe(epochs=about.epochs, batch=about.batch, lr=about.lr)
     stacked = train(net, real.train_images[rows], real.train_labels[rows], recipe, [seed])
-    net.load_state_dict({name: p[0] for name, p in stacked.items()}, assign=True)
-    return net.requires_grad_(False)
+    return loaded(net, stacked)
 
 
 def needs_company(net: nn.Module) -> bool:

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from ddlib.ensemble import Parameters, flatten, initialize_many, unflatten
+from ddlib.ensemble import Parameters, flatten, initialize_many, loaded, unflatten
 from ddlib.instruments.attribution import (
     curvature_factor,
     damping_of,
@@ -87,12 +86,8 @@ class Trainer:
         return mine, gradients(self.net, theta, *self.test)
 
 
-@torch.no_grad()
 def features(
     net: nn.Module, theta: Float[Tensor, "1 p"], images: Float[Tensor, "n c h w"]
 ) -> Float[Tensor, "n d"]:
     """What the last layer of one network sees of each image."""
-    prefix = "embed."
-    parameters = unflatten(net, theta).items()
-    own = {k.removeprefix(prefix): p[0] for k, p in parameters if k.startswith(prefix)}
-    return functional_call(net.embed, own, (images,))
+    return loaded(net, unflatten(net, theta)).embed(images)

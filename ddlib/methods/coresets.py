@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ddlib.data import ImageData, check_ipc, sample_per_class
 from ddlib.distillation import Variables
+from ddlib.ensemble import loaded
 from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.training import Recipe, train
@@ -93,9 +94,8 @@ def trained_features(real: ImageData, network: str, epochs: int, seed: int) -> F
     net = build(network, real.shape, len(real.classes))
     recipe = Recipe(epochs=epochs, batch=128)
     stacked = train(net, real.train_images, real.train_labels, recipe, [seed])
-    net.load_state_dict({name: p[0] for name, p in stacked.items()}, assign=True)
-    with torch.no_grad():
-        return torch.cat([net.embed(x) for x in real.train_images.split(500)])
+    trained = loaded(net, stacked)
+    return torch.cat([trained.embed(x) for x in real.train_images.split(500)])
 
 
 def by_class(

@@ -43,6 +43,11 @@ def random_data(shape: tuple[int, int, int], device: str, train: int, test: int)
     )  # fmt: skip
 
 
+def recorded_shape(device: str) -> tuple[int, int, int]:
+    """One image of the records that such a device makes: laptop scale, or full scale."""
+    return (3, 16, 16) if device == "cpu" else (3, 32, 32)
+
+
 def step_count(device: str) -> int:
     """Outer steps in one measurement; a GPU's are too short to time alone."""
     return 1 if device == "cpu" else 20
@@ -183,7 +188,7 @@ def study_plain(device: str) -> Work:
 def dc_recipe(device: str) -> tuple[ImageData, Recipe]:
     """Protocol "dc": a few epochs at laptop size on a CPU, all of it at full size on a GPU."""
     small = device == "cpu"
-    real = random_data((3, 16, 16) if small else (3, 32, 32), device, 100, 1000)
+    real = random_data(recorded_shape(device), device, 100, 1000)
     kinds = tuple(ddlib.augment.KINDS)
     epochs = 10 if small else 1000
     return real, Recipe(epochs=epochs, batch=256, weight_decay=5e-4, augment=kinds)
@@ -237,7 +242,7 @@ def memory(tag: str, ipc: int) -> Callable[[str], Work]:
 
     def setup(device: str) -> Work:
         profile = "laptop" if device == "cpu" else "full"
-        real = random_data((3, 16, 16) if device == "cpu" else (3, 32, 32), device, 10_000, 10)
+        real = random_data(recorded_shape(device), device, 10_000, 10)
         method = ddlib.preset(tag, ipc, profile)
         if not isinstance(method, LearningMethod):
             return lambda: method.initialize(real, 0)
@@ -248,7 +253,7 @@ def memory(tag: str, ipc: int) -> Callable[[str], Work]:
 
 def data_alone(device: str) -> Work:
     """What a process takes before it distills: the packages and the images."""
-    real = random_data((3, 16, 16) if device == "cpu" else (3, 32, 32), device, 10_000, 10)
+    real = random_data(recorded_shape(device), device, 10_000, 10)
     return lambda: real.class_rows
 
 
