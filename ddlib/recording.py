@@ -16,7 +16,7 @@ from ddlib.analysis.evaluation import Evaluation, evaluate
 from ddlib.data import ImageData
 from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
-from ddlib.files import load_json, save_json
+from ddlib.files import digest, load_json, save_json
 from ddlib.presets import preset
 from ddlib.provenance import peak_memory_mib, provenance
 from ddlib.results import RECORDED, Result, Trace, result_name, set_name
@@ -104,7 +104,10 @@ def _measure(
     one: DistilledSet, part: Path, real: ImageData, protocol: str, nets: int
 ) -> tuple[tuple[float, ...], float]:
     """Accuracies and seconds; each finished network is kept in `part`, so a kill loses one."""
-    kept = load_json(part) if part.exists() else {"accuracies": [], "seconds": 0.0}
+    of = digest({"images": one.images, "labels": one.labels}, {"lr": one.lr})
+    kept = load_json(part) if part.exists() else {}
+    if kept.get("of") != of:  # never measured, or an earlier set of this name was
+        kept = {"accuracies": [], "seconds": 0.0}
     done, seconds = kept["accuracies"], kept["seconds"]
     together = nets if real.device.type == "cuda" else 1
     while len(done) < nets:
@@ -112,7 +115,7 @@ def _measure(
         more = min(together, nets - len(done))
         done += evaluate(one, real, protocol, more, seed=len(done)).accuracies
         seconds += time.monotonic() - started
-        save_json(part, {"accuracies": done, "seconds": seconds})
+        save_json(part, {"of": of, "accuracies": done, "seconds": seconds})
     return tuple(done), seconds
 
 

@@ -9,7 +9,7 @@ from helpers import toy_data
 import ddlib
 from ddlib import recording
 from ddlib.analysis.evaluation import PROTOCOLS
-from ddlib.files import load_tensors, save_json
+from ddlib.files import load_json, load_tensors, save_json
 from ddlib.recording import record_cell
 from ddlib.results import recorded
 from ddlib.training import Recipe
@@ -67,14 +67,29 @@ def test_what_is_recorded_is_left_alone(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_finished_networks_of_an_interrupted_evaluation_are_kept(tmp_path: Path) -> None:
+    record(tmp_path)
     part = tmp_path / "work" / "toy-random-ipc2-study-set0.json"
-    save_json(part, {"accuracies": [12.5, 25.0], "seconds": 100.0})
+    save_json(part, load_json(part) | {"accuracies": [12.5, 25.0], "seconds": 100.0})
+    (tmp_path / "shipped" / "results" / "toy-random-ipc2-study.json").unlink()
     record(tmp_path)
     result = ddlib.load_result("toy-random-ipc2-study", tmp_path / "shipped")
     made = ddlib.load_recorded("toy-random-ipc2", tmp_path / "shipped")
     third = ddlib.evaluate(made, toy_data(channels=3), "study", nets=1, seed=2)
     assert result.accuracies[0] == (12.5, 25.0, *third.accuracies)
     assert result.passport["seconds"] > 100
+
+
+def test_an_earlier_set_of_the_same_name_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    record(tmp_path)
+    shipped, part = tmp_path / "shipped", tmp_path / "work" / "toy-random-ipc2-study-set0.json"
+    (shipped / "sets" / "toy-random-ipc2.safetensors").unlink()
+    (shipped / "results" / "toy-random-ipc2-study.json").unlink()
+    save_json(part, load_json(part) | {"of": "another set", "accuracies": [1.0, 2.0, 3.0]})
+    record(tmp_path)
+    result = ddlib.load_result("toy-random-ipc2-study", shipped)
+    made = ddlib.load_recorded("toy-random-ipc2", shipped)
+    again = ddlib.evaluate(made, toy_data(channels=3), "study", nets=3)
+    assert result.accuracies[0] == again.accuracies
 
 
 def test_large_sets_do_not_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
