@@ -61,7 +61,7 @@ SETTINGS = {
         steps=100, every=5, batch=64, recipe_nets=1, recipe_every=20, long_nets=1,
         long_steps=230, long_every=23, judge_steps=30, pool=100, blend=20,
     ),
-    "laptop": Settings(long_steps=1568, long_every=98, test_images=1000),  # 8 epochs
+    "laptop": Settings(test_images=1000),
     "full": Settings(recipe_nets=5, long_nets=5),
 }  # fmt: skip
 
