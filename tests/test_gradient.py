@@ -1,5 +1,6 @@
 """Gradient matching: its loss and its alternation with training, transcribed with plain loops."""
 
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,7 +21,8 @@ from ddlib.data import sample_per_class
 from ddlib.distillation import Variables
 from ddlib.ensemble import Parameters, flatten, initialize_many, unflatten
 from ddlib.files import load_tensors
-from ddlib.methods.gradient import EPS, class_gradients, gradient_distance
+from ddlib.methods import gradient
+from ddlib.methods.gradient import EPS, class_gradients, gradient_distance, matching_loss
 from ddlib.networks import NORMS, ConvNet, build
 from ddlib.seeds import generator, new_key
 from ddlib.training import Recipe
@@ -73,10 +75,31 @@ def test_distance_and_its_gradient_equal_plain_loops(norm: str, together: int) -
     goal = class_gradients(net, theta, real, together)
     found = class_gradients(net, theta, synthetic, together, create_graph=True)
     assert not any(g.requires_grad for g in goal.values())
-    losses = [gradient_distance(goal, found), distance_by_row(net, theta, real, synthetic)]
-    assert relative_error(*losses) <= 1e-12
-    gradients = [torch.autograd.grad(loss, synthetic)[0] for loss in losses]
-    assert relative_error(*gradients) <= 1e-10
+    plain = distance_by_row(net, theta, real, synthetic)
+    (slope,) = torch.autograd.grad(plain, synthetic)
+    for loss in (
+        gradient_distance(goal, found),
+        matching_loss(net, theta, real, synthetic, together),
+    ):
+        assert relative_error(loss, plain) <= 1e-12
+        assert relative_error(torch.autograd.grad(loss, synthetic)[0], slope) <= 1e-10
+
+
+def test_the_graph_of_a_class_is_free_before_the_next_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alive: list[weakref.ref] = []
+
+    def watched(*arguments: object, **more: object) -> Parameters:
+        assert not any(one() is not None for one in alive)
+        found = class_gradients(*arguments, **more)
+        alive.extend(weakref.ref(g) for g in found.values() if g.requires_grad)
+        return found
+
+    monkeypatch.setattr(gradient, "class_gradients", watched)
+    net = smooth_net()
+    matching_loss(net, some_theta(net), some_images(4, 0), some_images(2, 1).requires_grad_())
+    assert alive
 
 
 def two_gradients() -> list[Parameters]:

@@ -3,11 +3,13 @@
 Networks get the same training signal from the synthetic images as from the real ones.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ddlib import augment
@@ -82,9 +84,7 @@ class GradientMatching:
             batch, synthetic = augment.siamese_batches(
                 real, variables["images"], self.batch_real, draws, kinds
             )
-            goal = class_gradients(net, theta, batch, together, chunk)
-            found = class_gradients(net, theta, synthetic, together, create_graph=True)
-            return gradient_distance(goal, found)
+            return matching_loss(net, theta, batch, synthetic, together, chunk)
 
         return loss
 
@@ -110,21 +110,61 @@ class GradientMatching:
         return theta
 
 
+def matching_loss(
+    net: nn.Module,
+    theta: Float[Tensor, "1 p"],
+    real: Float[Tensor, "k b c h w"],
+    synthetic: Float[Tensor, "k ipc c h w"],
+    together: int = 1,
+    chunk: int | None = None,
+) -> Float[Tensor, ""]:
+    """`gradient_distance` between real and synthetic `class_gradients`, at the memory of one class.
+
+    The distance is a sum over classes. So each one's gradient with respect to its images is taken
+    at once, and its graph is free before the next begins; with `together`, that many at a time.
+    What comes back is the sum, tied to `synthetic` by these gradients: differentiable once.
+    """
+
+    def distance(rows: Tensor, images: Tensor) -> Tensor:
+        goal = class_gradients(net, theta, real[rows], together, chunk, classes=rows)
+        found = class_gradients(net, theta, images, together, classes=rows, create_graph=True)
+        return gradient_distance(goal, found)
+
+    groups = torch.arange(len(real), device=real.device).split(together)
+    each = [value_and_gradient(partial(distance, rows), synthetic[rows]) for rows in groups]
+    values, slopes = zip(*each, strict=True)
+    nothing = synthetic - synthetic.detach()  # its derivative is one
+    return sum(values) + (nothing * torch.cat(slopes)).sum()
+
+
+def value_and_gradient(
+    function: Callable[[Tensor], Float[Tensor, ""]], at: Float[Tensor, "..."]
+) -> tuple[Float[Tensor, ""], Float[Tensor, "..."]]:
+    """A function and its gradient at a point, without the graph that leads there."""
+    at = at.detach().requires_grad_()
+    value = function(at)
+    return value.detach(), torch.autograd.grad(value, at)[0]
+
+
 def class_gradients(
     net: nn.Module,
     theta: Float[Tensor, "1 p"],
     images: Float[Tensor, "k b c h w"],
     together: int = 1,
     chunk: int | None = None,
+    *,
+    classes: Int[Tensor, " k"] | None = None,
     create_graph: bool = False,
 ) -> Parameters:
     """Gradient (k, ...) of each class's mean cross-entropy with respect to each parameter.
 
     Every class sees a copy of the one network `theta`. `together` classes run in one pass, and
-    `chunk` images of each; the mean over all images is the sum of the chunks' shares.
+    `chunk` images of each; the mean over all images is the sum of the chunks' shares. Without
+    `classes` the images are of classes 0 to k - 1.
     """
     n = images.shape[1]
-    labels = torch.arange(len(images), device=images.device)[:, None].expand(images.shape[:2])
+    own = torch.arange(len(images), device=images.device) if classes is None else classes
+    labels = own[:, None].expand(images.shape[:2])
     each = []
     for x, y in zip(images.split(together), labels.split(together), strict=True):
         copies, total = theta.detach().repeat(len(x), 1).requires_grad_(), 0
