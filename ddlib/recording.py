@@ -19,7 +19,15 @@ from ddlib.distilled import DistilledSet
 from ddlib.files import digest, load_json, save_json
 from ddlib.presets import preset
 from ddlib.provenance import peak_memory_mib, provenance
-from ddlib.results import RECORDED, Result, Trace, result_name, set_name
+from ddlib.results import (
+    RECORDED,
+    Result,
+    Trace,
+    load_result,
+    recorded,
+    result_name,
+    set_name,
+)
 
 SHIPPED_IPC = 10  # larger sets stay in the work folder: the package must stay light
 TRACE_IPC, TRACE_NETS = 10, 3  # the run the slider shows
@@ -38,11 +46,14 @@ def record_cell(
     note: str,
     folder: Path = RECORDED,
 ) -> None:
-    """Record one method at one ipc: its sets, its trace, one result per protocol."""
+    """Record one method at one ipc: its sets, its trace, one result per protocol.
+
+    A result that has as many sets and networks as asked for is left alone.
+    """
     made = [_make_set(real, tag, ipc, profile, seed, work, folder, note) for seed in range(sets)]
     for protocol in protocols:
         name = result_name(real.name, tag, ipc, protocol)
-        if (folder / "results" / f"{name}.json").exists():
+        if name in recorded("results", folder) and _holds(load_result(name, folder), sets, nets):
             continue
         parts = [work / f"{name}-set{i}.json" for i in range(sets)]
         measured = [_measure(*job, real, protocol, nets) for job in zip(made, parts, strict=True)]
@@ -59,6 +70,11 @@ def record_cell(
             passport=_passport(real, note, sets, nets, sum(seconds)),
         )
         print(result.save(folder), f"{result.mean:.1f} ± {result.std:.1f}", flush=True)
+
+
+def _holds(result: Result, sets: int, nets: int) -> bool:
+    each = [len(networks) for networks in result.accuracies]
+    return len(each) >= sets and min(each) >= nets
 
 
 def _make_set(

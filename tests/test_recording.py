@@ -21,10 +21,10 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PROTOCOLS, "dc", Recipe(epochs=4, batch=2))
 
 
-def record(folder: Path, tag: str = "random", ipc: int = 2, nets: int = 3) -> None:
+def record(folder: Path, tag: str = "random", ipc: int = 2, nets: int = 3, sets: int = 2) -> None:
     record_cell(
         toy_data(channels=3), tag, ipc, "fast",
-        protocols=("study", "dc"), sets=2, nets=nets, work=folder / "work", note="toys",
+        protocols=("study", "dc"), sets=sets, nets=nets, work=folder / "work", note="toys",
         folder=folder / "shipped",
     )  # fmt: skip
 
@@ -64,6 +64,17 @@ def test_what_is_recorded_is_left_alone(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(recording, "evaluate", None)
     record(tmp_path)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_more_sets_and_networks_join_those_that_are_recorded(tmp_path: Path) -> None:
+    record(tmp_path, sets=1, nets=2)
+    before = ddlib.load_result("toy-random-ipc2-study", tmp_path / "shipped").accuracies
+    record(tmp_path, sets=2, nets=3)
+    after = ddlib.load_result("toy-random-ipc2-study", tmp_path / "shipped").accuracies
+    assert [len(networks) for networks in after] == [3, 3]
+    assert after[0][:2] == before[0]
+    record(tmp_path, sets=1, nets=1)
+    assert ddlib.load_result("toy-random-ipc2-study", tmp_path / "shipped").accuracies == after
 
 
 def test_finished_networks_of_an_interrupted_evaluation_are_kept(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ A check may use names of its notebook's first four code cells, and no others.
 """
 
 import importlib.util
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,3 +88,18 @@ def test_chapters_have_three_exercises() -> None:
     assert len(chapters) >= 17
     counts = {n: sum(name == n for name, _ in exercises()) for n in chapters}
     assert all(count >= 3 for count in counts.values()), counts
+
+
+def test_the_minutes_for_teachers_are_those_of_the_chapters() -> None:
+    text = (ROOT / "book/course/teaching.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| (\d\d) \| .*\| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    expected = []
+    for name in sorted(notebooks(ROOT), key=lambda n: Path(n).name):
+        if not Path(name).name[:2].isdigit():
+            continue
+        found = nbformat.read(ROOT / name, as_version=4).cells
+        prose = "\n".join(cell.source for cell in found if cell.cell_type == "markdown")
+        (reading,) = re.findall(r"\*\*Time:\*\* (\d+) minutes", prose)
+        minutes = re.findall(r"^### Exercise .*, (\d+) minutes\)$", prose, re.MULTILINE)
+        expected.append((Path(name).name[:2], reading, str(sum(map(int, minutes)))))
+    assert told == expected
