@@ -80,7 +80,8 @@ class Evaluate:
 class Record:
     """Make the results the book shows, cell by cell; what is recorded already is left alone.
 
-    More sets or networks join those that are recorded. Interrupted, the same command goes on where it stopped and loses at most a minute.
+    More sets or networks join those that are recorded. Interrupted, the same command goes on
+    where it stopped and loses at most a minute.
     """
 
     profile: Literal["fast", "laptop", "full"] = "laptop"
