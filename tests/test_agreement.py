@@ -10,7 +10,17 @@ from sklearn.metrics import cohen_kappa_score
 
 from ddlib import show
 from ddlib.analysis import agreement
-from ddlib.analysis.agreement import Settings, few_images, findings, gaps, run, to_pool
+from ddlib.analysis.agreement import (
+    LATE,
+    Settings,
+    few_images,
+    findings,
+    gaps,
+    run,
+    to_pool,
+    with_late,
+)
+from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
 from ddlib.instruments.matching import EXCHANGED, OFFSETS, matched, nearest_stop, one_source
 from ddlib.instruments.predictions import (
@@ -22,8 +32,9 @@ from ddlib.instruments.predictions import (
     predictions,
 )
 from ddlib.networks import build
+from ddlib.presets import preset
 from ddlib.seeds import generator
-from ddlib.studies import Keeper
+from ddlib.studies import Keeper, at_once
 from ddlib.training import Recipe, accuracy, train
 
 TINY = Settings(
@@ -150,6 +161,47 @@ def test_a_gap_that_was_planted_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found["interval"][3, 0, 0].abs() < 0.05  # subsets are no more like early ones
     assert found["released"].isfinite().all()
     assert found["kin"][:, :, 1:].isfinite().all()
+
+
+def test_other_methods_are_other_networks_on_sets_that_began_otherwise() -> None:
+    """Random images, late sets of the same method and the same place do not count."""
+    labels = torch.zeros(300, dtype=torch.int64)
+    tags = ("random", "dm", "mtt", LATE)
+    runs = {tag: some(4, 300, seed=i).unflatten(0, (2, 2)) for i, tag in enumerate(tags)}
+    pools = {name: some(3, 300, seed=9)[:, None] for name in ("early", "subset", "full-batch")}
+    pools["subset"] = pools["subset"].expand(-1, 2, -1)
+    found = one_source("mtt", runs, pools, labels, 100.0)["kin"][0, 1, 2, 0]
+    want = alike(runs["mtt"][0, 1][None], runs["dm"][1], labels)[0, :, 0].mean()
+    assert float(found) == pytest.approx(float(want))
+
+
+def test_late_sets_differ_from_usual_ones_in_their_segments_alone(toys, tmp_path) -> None:
+    real, _ = toys
+    method = replace(preset("mtt", 2, "fast"), steps=2, inner_steps=2, max_start=1)
+    sets = {"mtt": [distill(real, method, seed=seed) for seed in range(2)]}
+    settings = replace(TINY, late=(2, 3))
+    keep = Keeper(tmp_path, {})
+    late = with_late(real, sets, settings, keep)[LATE]
+    for one, usual in zip(late, sets["mtt"], strict=True):
+        want = distill(real, replace(method, min_start=2, max_start=3), seed=usual.meta["seed"])
+        assert torch.equal(one.images, want.images)
+        assert torch.equal(one.labels, usual.labels)
+        assert not torch.equal(one.images, usual.images)
+    assert len(list(keep.folder.glob("expert-*"))) == method.experts  # trained once for both
+    assert LATE not in with_late(real, sets, TINY, at_once)
+    assert LATE not in with_late(real, toys[1], settings, at_once)
+
+
+def test_late_networks_are_paired_with_those_on_usual_sets(toys) -> None:
+    real, _ = toys
+    method = replace(preset("mtt", 2, "fast"), steps=1, inner_steps=2, max_start=1)
+    sets = {"mtt": [distill(real, method, seed=seed) for seed in range(2)]}
+    with pytest.MonkeyPatch.context() as short:
+        short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=2))
+        made = run(real, sets, replace(TINY, late=(1, 2), within=100.0))
+    assert made.axes["source"] == ("mtt", LATE)
+    apart = (gaps(made, "mtt", "subset") - gaps(made, LATE, "subset"))[..., 0]
+    assert findings(made)["mtt less late gap"] == pytest.approx(apart.flatten().tolist())
 
 
 def test_without_a_match_there_is_no_number_and_no_crash(toys) -> None:
