@@ -68,13 +68,13 @@ SETTINGS = {
         stops=(5, 8, 12, 16, 20), full_batch=(9,),
     ),
     "laptop": Settings(
-        images=2000, nets=3, early_nets=8, early_steps=96, every=4,
+        images=2000, nets=3, early_nets=7, early_steps=96, every=4,
         subsets=(
             13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 14, 14, 42, 43, 44, 46,
-            11, 12, 12, 13, 40, 45, 50, 55, 58, 62, 110, 120, 140, 160,
+            11, 12, 13, 40, 45, 52, 58, 62, 110, 130, 150,
         ),
         subset_epochs=40, subset_batch=100, stops=(3, 5, 7, 9, 12),
-        full_batch=(36, 11, 12, 42, 46, 60), late=(6, 9),
+        full_batch=(36, 11, 12, 44, 50, 60), late=(6, 9),
     ),
     "full": Settings(
         images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
