@@ -269,7 +269,7 @@ def test_figures_show_every_source_and_say_what_is_missing(study) -> None:
         "random",
         "distribution matching",
     ]
-    assert show.agreements(study).axes[-1].get_xlabel().startswith("agreement with networks")
+    assert show.agreements(study).get_supxlabel().startswith("agreement with networks")
     assert len(show.missed_stops(study).axes[0].lines) == 3  # two sources and the line at zero
     table = [text.get_text() for text in show.likeness_levels(study, "dm").axes[0].texts]
     assert len(table) == 25
