@@ -179,7 +179,7 @@ def test_late_sets_differ_from_usual_ones_in_their_segments_alone(toys, tmp_path
     real, _ = toys
     method = replace(preset("mtt", 2, "fast"), steps=2, inner_steps=2, max_start=1)
     sets = {"mtt": [distill(real, method, seed=seed) for seed in range(2)]}
-    settings = replace(TINY, late=(2, 3))
+    settings = replace(TINY, late_sets=2, late=(2, 3))
     keep = Keeper(tmp_path, {})
     late = with_late(real, sets, settings, keep)[LATE]
     for one, usual in zip(late, sets["mtt"], strict=True):
@@ -198,10 +198,13 @@ def test_late_networks_are_paired_with_those_on_usual_sets(toys) -> None:
     sets = {"mtt": [distill(real, method, seed=seed) for seed in range(2)]}
     with pytest.MonkeyPatch.context() as short:
         short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=2))
-        made = run(real, sets, replace(TINY, late=(1, 2), within=100.0))
+        made = run(real, sets, replace(TINY, late_sets=1, late=(1, 2), within=100.0))
     assert made.axes["source"] == ("mtt", LATE)
     apart = (gaps(made, "mtt", "subset") - gaps(made, LATE, "subset"))[..., 0]
-    assert findings(made)["mtt less late gap"] == pytest.approx(apart.flatten().tolist())
+    assert apart[0].isfinite().all()
+    assert apart[1].isnan().all()  # there is no second late set
+    assert findings(made)["mtt less late gap"] == pytest.approx(apart[0].tolist())
+    assert len(findings(made)["mtt gap"]) == 4
 
 
 def test_without_a_match_there_is_no_number_and_no_crash(toys) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
@@ -57,7 +58,8 @@ class Settings:
     stops: tuple[int, ...]  # epochs after which a subset network is asked too
     full_batch: tuple[int, ...]  # images per class, one network for each
     within: float = 1.0  # accuracies are equal if no further apart, in percentage points
-    late: tuple[int, ...] = ()  # `min_start` and `max_start` of late segments; empty: no such sets
+    late_sets: int = 0  # of trajectory matching on late segments
+    late: tuple[int, int] = (6, 9)  # their `min_start` and `max_start`
 
 
 SETTINGS = {
@@ -74,13 +76,13 @@ SETTINGS = {
             11, 12, 13, 40, 45, 52, 58, 62, 110, 130, 150,
         ),
         subset_epochs=40, subset_batch=100, stops=(3, 5, 7, 9, 12),
-        full_batch=(36, 11, 12, 44, 50, 60), late=(6, 9),
+        full_batch=(36, 11, 12, 44, 50, 60), late_sets=1,
     ),
     "full": Settings(
         images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
         subsets=tuple(25 + 225 * i // 519 for i in range(520)), subset_epochs=100,
         subset_batch=256, stops=(5, 10, 15, 20, 30, 40),
-        full_batch=(50, 100, 200) * 5, late=(30, 40),
+        full_batch=(50, 100, 200) * 5, late_sets=2, late=(30, 40),
     ),
 }  # fmt: skip
 
@@ -90,7 +92,7 @@ def late_images(
 ) -> Tensors:
     """Images (n, c, h, w) made like `usual`, a set of trajectory matching, on late segments.
 
-    Settings, seed and first images are those of `usual`. In `folder` all such sets share experts.
+    Settings, seed and first images are those of `usual`. Experts are shared in `folder`.
     """
     about = dict(usual.meta["method"])
     low, high = settings.late
@@ -101,16 +103,14 @@ def late_images(
 
 
 def with_late(real: ImageData, sets: Sets, settings: Settings, keep: Keep) -> Sets:
-    """The sets, and a late one for each of trajectory matching if the settings ask for it."""
-    if not settings.late or "mtt" not in sets:
-        return sets
+    """The sets, and late ones beside the first of trajectory matching if the settings ask so."""
+    usual = sets.get("mtt", ())[: settings.late_sets]
     folder = getattr(keep, "folder", None)  # where parts are files, experts and checkpoints are
-    images = [
-        keep(f"{LATE}-set-{i}", partial(late_images, real, one, settings, folder))["images"]
-        for i, one in enumerate(sets["mtt"])
+    made = [
+        replace(one, **keep(f"{LATE}-set-{i}", partial(late_images, real, one, settings, folder)))
+        for i, one in enumerate(usual)
     ]
-    made = [replace(one, images=x) for one, x in zip(sets["mtt"], images, strict=True)]
-    return {**sets, LATE: made}
+    return {**sets, LATE: made} if made else sets
 
 
 def few_images(real: ImageData, one: DistilledSet, settings: Settings, number: int) -> Tensors:
@@ -184,11 +184,10 @@ def compared(real: ImageData, runs: dict[str, Tensor], pools: Pools, settings: S
     labels = real.test_labels[: settings.images]
     members = {"early": len(pools["early"]), "subset": len(pools["subset"])}
     members |= {"stopped": len(pools["subset"]), "full-batch": len(pools["full-batch"])}
-    shape = next(iter(runs.values())).shape
     axes = {
         "source": tuple(runs),
-        "set": tuple(range(shape[0])),
-        "net": tuple(range(shape[1])),
+        "set": tuple(range(max(map(len, runs.values())))),
+        "net": tuple(range(settings.nets)),
         "member": tuple(f"{pool} {i}" for pool, n in members.items() for i in range(n)),
         "pair": tuple(f"{a}, {b}" for i, a in enumerate(POOLS) for b in POOLS[i:]),
         "subset": tuple(range(members["subset"])),
@@ -205,7 +204,8 @@ def compared(real: ImageData, runs: dict[str, Tensor], pools: Pools, settings: S
         "released": (*one, "released"), "released_accuracy": (*one, "released"),
     }  # fmt: skip
     found = [one_source(tag, runs, pools, labels, settings.within) for tag in runs]
-    arrays = {name: torch.stack([f[name] for f in found]).cpu() for name in dims}
+    # Where a source has fewer sets than others there is NaN.
+    arrays = {n: pad_sequence([f[n] for f in found], True, torch.nan).cpu() for n in dims}
     return Study("agreement", real.name, asdict(settings), axes, dims, arrays)
 
 

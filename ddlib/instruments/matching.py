@@ -17,7 +17,7 @@ RELEASED = ("one stop", "exchanged stop", "window")
 EXCHANGED = {"dm": "dc", "dc": "dm"}  # the released stops of these two look exchanged
 DRAWS = 400
 
-Runs = dict[str, UInt8[Tensor, "sets nets t"]]  # by source
+Runs = dict[str, UInt8[Tensor, "_ nets t"]]  # by source: set, network, image
 Pools = dict[str, UInt8[Tensor, "m s t"]]  # network, stop, image
 Matched = dict[str, tuple[UInt8[Tensor, "m t"], Bool[Tensor, " m"]]]
 
