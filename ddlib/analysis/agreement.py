@@ -73,10 +73,10 @@ SETTINGS = {
         images=2000, nets=3, early_nets=7, early_steps=96, every=4,
         subsets=(
             13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 14, 14, 42, 43, 44, 46,
-            11, 12, 13, 40, 45, 52, 58, 62, 110, 130, 150,
+            11, 12, 13, 36, 38, 52, 58, 62, 110, 130, 150,
         ),
         subset_epochs=40, subset_batch=100, stops=(3, 5, 7, 9, 12),
-        full_batch=(36, 11, 12, 44, 50, 60), late_sets=1,
+        full_batch=(36, 11, 12, 40, 46, 60), late_sets=1,
     ),
     "full": Settings(
         images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
