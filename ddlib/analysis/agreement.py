@@ -76,7 +76,7 @@ SETTINGS = {
             11, 12, 13, 36, 38, 52, 58, 62, 110, 130, 150,
         ),
         subset_epochs=40, subset_batch=100, stops=(3, 5, 7, 9, 12),
-        full_batch=(36, 11, 12, 40, 46, 60), late_sets=1,
+        full_batch=(36, 11, 12, 42, 50, 60), late_sets=1,
     ),
     "full": Settings(
         images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
