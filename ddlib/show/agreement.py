@@ -98,7 +98,8 @@ def likeness_levels(study: Study, tag: str, measure: str = "agreement") -> Figur
                 "level", source=tag, pair=f"{a}, {b}", measure=measure
             )
     names = [LOOKS[tag].label, *(POOL_LOOKS[p].label for p in POOLS)]
-    names = [name.replace(", ", ",\n").replace(" (", "\n(") for name in names]
+    for gap in (", ", " (", " matching"):  # where a name that is too long is broken
+        names = [name.replace(gap, gap.replace(" ", "\n")) for name in names]
     figure, axis = plt.subplots(figsize=(7.4, 4.8), layout="constrained")
     drawn = axis.imshow(table.numpy(), cmap="cividis")
     middle = (table[table.isfinite()].max() + table[table.isfinite()].min()) / 2
