@@ -1,12 +1,11 @@
-"""Agreement: measures against other implementations, matching by accuracy, and the study."""
+"""Agreement: matching by accuracy, late sets, and the study."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from helpers import Killed, assert_same_arrays, toy_data
-from sklearn.metrics import cohen_kappa_score
+from helpers import Killed, assert_same_arrays, some_predictions, toy_data
 
 from ddlib import show
 from ddlib.analysis import agreement
@@ -27,15 +26,11 @@ from ddlib.instruments.predictions import (
     MEASURES,
     alike,
     correct,
-    drawn_again,
-    known_mean,
-    predictions,
 )
-from ddlib.networks import build
 from ddlib.presets import preset
 from ddlib.seeds import generator
 from ddlib.studies import Keeper, at_once
-from ddlib.training import Recipe, accuracy, train
+from ddlib.training import Recipe
 
 TINY = Settings(
     images=30, nets=2, early_nets=2, early_steps=4, early_batch=8, every=1, subsets=(2, 3),
@@ -68,54 +63,6 @@ def study(toys):
     short.undo()
 
 
-def some(n: int, t: int = 200, classes: int = 4, seed: int = 0) -> torch.Tensor:
-    draws = generator(seed, "predictions")
-    return torch.randint(classes, (n, t), generator=draws).byte()
-
-
-def test_kappa_is_that_of_scikit_learn() -> None:
-    a, b, labels = some(3), some(2, seed=1), some(1, seed=2)[0].long()
-    b[:, :90] = a[0, :90]
-    found = alike(a, b, labels)[:, :, MEASURES.index("kappa")]
-    for i in range(3):
-        for j in range(2):
-            want = cohen_kappa_score(a[i].numpy(), b[j].numpy())
-            assert float(found[i, j]) == pytest.approx(want, abs=1e-5)
-
-
-def test_measures_equal_a_count_by_hand() -> None:
-    labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
-    a = torch.tensor([[0, 0, 1, 2, 3, 3, 0, 3]]).byte()  # right: 0, 1, 2, 7
-    b = torch.tensor([[0, 1, 1, 2, 3, 0, 3, 3]]).byte()  # right: 0, 2, 6, 7
-    same, _, consistency, wrong = alike(a, b, labels)[0, 0].tolist()
-    assert same == pytest.approx(5 / 8)
-    assert consistency == pytest.approx(6 / 8 - 0.5)
-    assert wrong == pytest.approx(2 / 3)  # both wrong on 3, 4, 5; the same class on 3 and 4
-
-
-def test_independent_networks_have_no_kappa_and_no_consistency() -> None:
-    a, b, labels = some(1, 60_000), some(1, 60_000, seed=1), some(1, 60_000, seed=2)[0].long()
-    same, kappa, consistency, _ = alike(a, b, labels)[0, 0].tolist()
-    assert same == pytest.approx(1 / 4, abs=0.01)
-    assert kappa == pytest.approx(0, abs=0.01)
-    assert consistency == pytest.approx(0, abs=0.01)
-
-
-def test_networks_that_share_no_error_have_no_share_of_errors() -> None:
-    labels = torch.tensor([0, 1])
-    assert alike(torch.tensor([[0, 0]]).byte(), torch.tensor([[1, 1]]).byte(), labels)[
-        0, 0, 3
-    ].isnan()
-
-
-def test_predictions_count_to_the_accuracy_of_training() -> None:
-    real = toy_data()
-    net = build("convnet", real.shape, 3)
-    trained = train(net, real.train_images, real.train_labels, Recipe(epochs=3), [0, 1])
-    found = correct(predictions(net, trained, real.test_images), real.test_labels)
-    assert torch.allclose(found, accuracy(net, trained, real.test_images, real.test_labels))
-
-
 def test_the_nearest_stop_is_taken_and_must_be_near() -> None:
     labels = torch.zeros(10, dtype=torch.int64)
     right = lambda n: [0] * n + [1] * (10 - n)  # noqa: E731
@@ -135,25 +82,19 @@ def test_stopped_networks_end_above_the_target() -> None:
     assert found["stopped"][1].tolist() == [False, True]
 
 
-def test_the_mean_counts_networks_as_often_as_drawn() -> None:
-    values = torch.tensor([[1.0, 3.0], [5.0, float("nan")]])[:, :, None]
-    assert known_mean(values, torch.tensor([3.0, 1.0]), 1).flatten().tolist() == [1.5, 5]
-    assert known_mean(values, torch.tensor([1.0, 1.0]), 0).flatten().tolist() == [3, 3]
-    assert known_mean(values, torch.tensor([0.0, 1.0]), 0)[1].isnan()
-    counts = drawn_again(50, generator(0))
-    assert counts.sum() == 50
-    assert (counts == 0).any()
-
-
 def test_a_gap_that_was_planted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks copy early ones on most images: the gap and its interval lie above zero."""
     monkeypatch.setattr("ddlib.instruments.matching.DRAWS", 50)
     labels = torch.zeros(2000, dtype=torch.int64)
-    early = some(1, 2000).expand(6, 1, -1).clone()
+    early = some_predictions(1, 2000).expand(6, 1, -1).clone()
     mask = torch.rand(6, 1, 2000, generator=generator(1)) < 0.2
-    early = torch.where(mask, some(6, 2000, seed=3)[:, None], early)
-    subset = some(8, 2000, seed=4)[:, None].expand(-1, 2, -1)
-    pools = {"early": early, "subset": subset, "full-batch": some(2, 2000, seed=5)[:, None]}
+    early = torch.where(mask, some_predictions(6, 2000, seed=3)[:, None], early)
+    subset = some_predictions(8, 2000, seed=4)[:, None].expand(-1, 2, -1)
+    pools = {
+        "early": early,
+        "subset": subset,
+        "full-batch": some_predictions(2, 2000, seed=5)[:, None],
+    }
     runs = {"dm": early[:4, 0].unflatten(0, (2, 2)), "dc": early[2:, 0].unflatten(0, (2, 2))}
     found = one_source("dm", runs, pools, labels, 5.0)
     mean, low, high = found["interval"][0, 0].tolist()
@@ -167,8 +108,13 @@ def test_other_methods_are_other_networks_on_sets_that_began_otherwise() -> None
     """Random images, late sets of the same method and the same place do not count."""
     labels = torch.zeros(300, dtype=torch.int64)
     tags = ("random", "dm", "mtt", LATE)
-    runs = {tag: some(4, 300, seed=i).unflatten(0, (2, 2)) for i, tag in enumerate(tags)}
-    pools = {name: some(3, 300, seed=9)[:, None] for name in ("early", "subset", "full-batch")}
+    runs = {
+        tag: some_predictions(4, 300, seed=i).unflatten(0, (2, 2)) for i, tag in enumerate(tags)
+    }
+    pools = {
+        name: some_predictions(3, 300, seed=9)[:, None]
+        for name in ("early", "subset", "full-batch")
+    }
     pools["subset"] = pools["subset"].expand(-1, 2, -1)
     found = one_source("mtt", runs, pools, labels, 100.0)["kin"][0, 1, 2, 0]
     want = alike(runs["mtt"][0, 1][None], runs["dm"][1], labels)[0, :, 0].mean()
