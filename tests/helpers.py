@@ -53,3 +53,9 @@ def toy_data(sizes: tuple[int, ...] = (7, 4, 9), channels: int = 2, seed: int = 
         "toy", train + shifts[labels], labels, test + shifts[test_labels], test_labels,
         tuple("abcdefgh"[: len(sizes)]), (0.5,) * channels, (0.25,) * channels,
     )  # fmt: skip
+
+
+def some_predictions(n: int, t: int = 200, classes: int = 4, seed: int = 0) -> torch.Tensor:
+    """Predictions (n, t) of networks that know nothing."""
+    draws = generator(seed, "predictions")
+    return torch.randint(classes, (n, t), generator=draws).byte()

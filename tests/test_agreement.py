@@ -1,30 +1,36 @@
-"""Agreement: measures against other implementations, matching by accuracy, and the study."""
+"""Agreement: matching by accuracy, late sets, and the study."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from helpers import Killed, assert_same_arrays, toy_data
-from sklearn.metrics import cohen_kappa_score
+from helpers import Killed, assert_same_arrays, some_predictions, toy_data
 
 from ddlib import show
 from ddlib.analysis import agreement
-from ddlib.analysis.agreement import Settings, few_images, findings, gaps, run, to_pool
+from ddlib.analysis.agreement import (
+    LATE,
+    Settings,
+    few_images,
+    findings,
+    gaps,
+    run,
+    to_pool,
+    with_late,
+)
+from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
 from ddlib.instruments.matching import EXCHANGED, OFFSETS, matched, nearest_stop, one_source
 from ddlib.instruments.predictions import (
     MEASURES,
     alike,
     correct,
-    drawn_again,
-    known_mean,
-    predictions,
 )
-from ddlib.networks import build
+from ddlib.presets import preset
 from ddlib.seeds import generator
-from ddlib.studies import Keeper
-from ddlib.training import Recipe, accuracy, train
+from ddlib.studies import Keeper, at_once
+from ddlib.training import Recipe
 
 TINY = Settings(
     images=30, nets=2, early_nets=2, early_steps=4, early_batch=8, every=1, subsets=(2, 3),
@@ -57,54 +63,6 @@ def study(toys):
     short.undo()
 
 
-def some(n: int, t: int = 200, classes: int = 4, seed: int = 0) -> torch.Tensor:
-    draws = generator(seed, "predictions")
-    return torch.randint(classes, (n, t), generator=draws).byte()
-
-
-def test_kappa_is_that_of_scikit_learn() -> None:
-    a, b, labels = some(3), some(2, seed=1), some(1, seed=2)[0].long()
-    b[:, :90] = a[0, :90]
-    found = alike(a, b, labels)[:, :, MEASURES.index("kappa")]
-    for i in range(3):
-        for j in range(2):
-            want = cohen_kappa_score(a[i].numpy(), b[j].numpy())
-            assert float(found[i, j]) == pytest.approx(want, abs=1e-5)
-
-
-def test_measures_equal_a_count_by_hand() -> None:
-    labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
-    a = torch.tensor([[0, 0, 1, 2, 3, 3, 0, 3]]).byte()  # right: 0, 1, 2, 7
-    b = torch.tensor([[0, 1, 1, 2, 3, 0, 3, 3]]).byte()  # right: 0, 2, 6, 7
-    same, _, consistency, wrong = alike(a, b, labels)[0, 0].tolist()
-    assert same == pytest.approx(5 / 8)
-    assert consistency == pytest.approx(6 / 8 - 0.5)
-    assert wrong == pytest.approx(2 / 3)  # both wrong on 3, 4, 5; the same class on 3 and 4
-
-
-def test_independent_networks_have_no_kappa_and_no_consistency() -> None:
-    a, b, labels = some(1, 60_000), some(1, 60_000, seed=1), some(1, 60_000, seed=2)[0].long()
-    same, kappa, consistency, _ = alike(a, b, labels)[0, 0].tolist()
-    assert same == pytest.approx(1 / 4, abs=0.01)
-    assert kappa == pytest.approx(0, abs=0.01)
-    assert consistency == pytest.approx(0, abs=0.01)
-
-
-def test_networks_that_share_no_error_have_no_share_of_errors() -> None:
-    labels = torch.tensor([0, 1])
-    assert alike(torch.tensor([[0, 0]]).byte(), torch.tensor([[1, 1]]).byte(), labels)[
-        0, 0, 3
-    ].isnan()
-
-
-def test_predictions_count_to_the_accuracy_of_training() -> None:
-    real = toy_data()
-    net = build("convnet", real.shape, 3)
-    trained = train(net, real.train_images, real.train_labels, Recipe(epochs=3), [0, 1])
-    found = correct(predictions(net, trained, real.test_images), real.test_labels)
-    assert torch.allclose(found, accuracy(net, trained, real.test_images, real.test_labels))
-
-
 def test_the_nearest_stop_is_taken_and_must_be_near() -> None:
     labels = torch.zeros(10, dtype=torch.int64)
     right = lambda n: [0] * n + [1] * (10 - n)  # noqa: E731
@@ -124,25 +82,19 @@ def test_stopped_networks_end_above_the_target() -> None:
     assert found["stopped"][1].tolist() == [False, True]
 
 
-def test_the_mean_counts_networks_as_often_as_drawn() -> None:
-    values = torch.tensor([[1.0, 3.0], [5.0, float("nan")]])[:, :, None]
-    assert known_mean(values, torch.tensor([3.0, 1.0]), 1).flatten().tolist() == [1.5, 5]
-    assert known_mean(values, torch.tensor([1.0, 1.0]), 0).flatten().tolist() == [3, 3]
-    assert known_mean(values, torch.tensor([0.0, 1.0]), 0)[1].isnan()
-    counts = drawn_again(50, generator(0))
-    assert counts.sum() == 50
-    assert (counts == 0).any()
-
-
 def test_a_gap_that_was_planted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks copy early ones on most images: the gap and its interval lie above zero."""
     monkeypatch.setattr("ddlib.instruments.matching.DRAWS", 50)
     labels = torch.zeros(2000, dtype=torch.int64)
-    early = some(1, 2000).expand(6, 1, -1).clone()
+    early = some_predictions(1, 2000).expand(6, 1, -1).clone()
     mask = torch.rand(6, 1, 2000, generator=generator(1)) < 0.2
-    early = torch.where(mask, some(6, 2000, seed=3)[:, None], early)
-    subset = some(8, 2000, seed=4)[:, None].expand(-1, 2, -1)
-    pools = {"early": early, "subset": subset, "full-batch": some(2, 2000, seed=5)[:, None]}
+    early = torch.where(mask, some_predictions(6, 2000, seed=3)[:, None], early)
+    subset = some_predictions(8, 2000, seed=4)[:, None].expand(-1, 2, -1)
+    pools = {
+        "early": early,
+        "subset": subset,
+        "full-batch": some_predictions(2, 2000, seed=5)[:, None],
+    }
     runs = {"dm": early[:4, 0].unflatten(0, (2, 2)), "dc": early[2:, 0].unflatten(0, (2, 2))}
     found = one_source("dm", runs, pools, labels, 5.0)
     mean, low, high = found["interval"][0, 0].tolist()
@@ -150,6 +102,55 @@ def test_a_gap_that_was_planted_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found["interval"][3, 0, 0].abs() < 0.05  # subsets are no more like early ones
     assert found["released"].isfinite().all()
     assert found["kin"][:, :, 1:].isfinite().all()
+
+
+def test_other_methods_are_other_networks_on_sets_that_began_otherwise() -> None:
+    """Random images, late sets of the same method and the same place do not count."""
+    labels = torch.zeros(300, dtype=torch.int64)
+    tags = ("random", "dm", "mtt", LATE)
+    runs = {
+        tag: some_predictions(4, 300, seed=i).unflatten(0, (2, 2)) for i, tag in enumerate(tags)
+    }
+    pools = {
+        name: some_predictions(3, 300, seed=9)[:, None]
+        for name in ("early", "subset", "full-batch")
+    }
+    pools["subset"] = pools["subset"].expand(-1, 2, -1)
+    found = one_source("mtt", runs, pools, labels, 100.0)["kin"][0, 1, 2, 0]
+    want = alike(runs["mtt"][0, 1][None], runs["dm"][1], labels)[0, :, 0].mean()
+    assert float(found) == pytest.approx(float(want))
+
+
+def test_late_sets_differ_from_usual_ones_in_their_segments_alone(toys, tmp_path) -> None:
+    real, _ = toys
+    method = replace(preset("mtt", 2, "fast"), steps=2, inner_steps=2, max_start=1)
+    sets = {"mtt": [distill(real, method, seed=seed) for seed in range(2)]}
+    settings = replace(TINY, late_sets=2, late=(2, 3))
+    keep = Keeper(tmp_path, {})
+    late = with_late(real, sets, settings, keep)[LATE]
+    for one, usual in zip(late, sets["mtt"], strict=True):
+        want = distill(real, replace(method, min_start=2, max_start=3), seed=usual.meta["seed"])
+        assert torch.equal(one.images, want.images)
+        assert torch.equal(one.labels, usual.labels)
+        assert not torch.equal(one.images, usual.images)
+    assert len(list(keep.folder.glob("expert-*"))) == method.experts  # trained once for both
+    assert LATE not in with_late(real, sets, TINY, at_once)
+    assert LATE not in with_late(real, toys[1], settings, at_once)
+
+
+def test_late_networks_are_paired_with_those_on_usual_sets(toys) -> None:
+    real, _ = toys
+    method = replace(preset("mtt", 2, "fast"), steps=1, inner_steps=2, max_start=1)
+    sets = {"mtt": [distill(real, method, seed=seed) for seed in range(2)]}
+    with pytest.MonkeyPatch.context() as short:
+        short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=2))
+        made = run(real, sets, replace(TINY, late_sets=1, late=(1, 2), within=100.0))
+    assert made.axes["source"] == ("mtt", LATE)
+    apart = (gaps(made, "mtt", "subset") - gaps(made, LATE, "subset"))[..., 0]
+    assert apart[0].isfinite().all()
+    assert apart[1].isnan().all()  # there is no second late set
+    assert findings(made)["mtt less late gap"] == pytest.approx(apart[0].tolist())
+    assert len(findings(made)["mtt gap"]) == 4
 
 
 def test_without_a_match_there_is_no_number_and_no_crash(toys) -> None:
@@ -217,7 +218,7 @@ def test_figures_show_every_source_and_say_what_is_missing(study) -> None:
         "random",
         "distribution matching",
     ]
-    assert show.agreements(study).axes[-1].get_xlabel().startswith("agreement with networks")
+    assert show.agreements(study).get_supxlabel().startswith("agreement with networks")
     assert len(show.missed_stops(study).axes[0].lines) == 3  # two sources and the line at zero
     table = [text.get_text() for text in show.likeness_levels(study, "dm").axes[0].texts]
     assert len(table) == 25

@@ -3,18 +3,22 @@
 Three kinds of networks are compared by their predictions on the same test images: trained on a
 set of few images; stopped early in the first epochs on all real images; trained to the end on a
 subset of the real images. Pools of the last two are matched to each network by accuracy.
+A control for likeness by design: trajectory matching on segments late in training.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
+from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
 from ddlib.instruments.matching import (
     OFFSETS,
@@ -27,11 +31,13 @@ from ddlib.instruments.matching import (
 )
 from ddlib.instruments.predictions import MEASURES, predictions
 from ddlib.networks import build
+from ddlib.presets import METHODS
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe, train, train_epochs, train_steps
 
-SOURCES = ("random", "dm", "dc", "mtt", "bptt")  # DC stands for gradient matching
+LATE = "mtt-late"
+SOURCES = ("random", "dm", "dc", "mtt", LATE, "bptt")  # DC stands for gradient matching
 EARLY, SUBSET, FULL_BATCH = 1000, 2000, 3000  # seeds: no two networks begin alike
 
 
@@ -52,6 +58,8 @@ class Settings:
     stops: tuple[int, ...]  # epochs after which a subset network is asked too
     full_batch: tuple[int, ...]  # images per class, one network for each
     within: float = 1.0  # accuracies are equal if no further apart, in percentage points
+    late_sets: int = 0  # of trajectory matching on late segments
+    late: tuple[int, int] = (6, 9)  # their `min_start` and `max_start`
 
 
 SETTINGS = {
@@ -62,18 +70,47 @@ SETTINGS = {
         stops=(5, 8, 12, 16, 20), full_batch=(9,),
     ),
     "laptop": Settings(
-        sources=("random", "dm", "bptt"),
-        images=2000, nets=3, early_nets=5, early_steps=96, every=4,
-        subsets=(13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 14, 14, 42, 43, 44, 46), subset_epochs=40,
-        subset_batch=100, stops=(3, 5, 7, 9, 12), full_batch=(36,),
+        images=2000, nets=3, early_nets=7, early_steps=96, every=4,
+        subsets=(
+            13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 14, 14, 42, 43, 44, 46,
+            11, 12, 13, 36, 38, 52, 58, 62, 110, 130, 150, 28, 30, 32, 34,
+        ),
+        subset_epochs=40, subset_batch=100, stops=(3, 5, 7, 9, 12),
+        full_batch=(36, 11, 12, 42, 50, 60), late_sets=1,
     ),
     "full": Settings(
         images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
         subsets=tuple(25 + 225 * i // 519 for i in range(520)), subset_epochs=100,
         subset_batch=256, stops=(5, 10, 15, 20, 30, 40),
-        full_batch=(50, 100, 200) * 5,
+        full_batch=(50, 100, 200) * 5, late_sets=2, late=(30, 40),
     ),
 }  # fmt: skip
+
+
+def late_images(
+    real: ImageData, usual: DistilledSet, settings: Settings, folder: Path | None
+) -> Tensors:
+    """Images (n, c, h, w) made like `usual`, a set of trajectory matching, on late segments.
+
+    Settings, seed and first images are those of `usual`. Experts are shared in `folder`.
+    """
+    about = dict(usual.meta["method"])
+    low, high = settings.late
+    method = replace(METHODS[about.pop("tag")](**about), min_start=low, max_start=high)
+    seed = usual.meta["seed"]
+    checkpoint = folder and folder / f"{LATE}-seed{seed}.checkpoint.safetensors"
+    return {"images": distill(real, method, seed=seed, checkpoint=checkpoint).images}
+
+
+def with_late(real: ImageData, sets: Sets, settings: Settings, keep: Keep) -> Sets:
+    """The sets, and late ones beside the first of trajectory matching if the settings ask so."""
+    usual = sets.get("mtt", ())[: settings.late_sets]
+    folder = getattr(keep, "folder", None)  # where parts are files, experts and checkpoints are
+    made = [
+        replace(one, **keep(f"{LATE}-set-{i}", partial(late_images, real, one, settings, folder)))
+        for i, one in enumerate(usual)
+    ]
+    return {**sets, LATE: made} if made else sets
 
 
 def few_images(real: ImageData, one: DistilledSet, settings: Settings, number: int) -> Tensors:
@@ -132,7 +169,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         )
         for name, (n, make) in numbers.items()
     }
-    runs = {}
+    runs, sets = {}, with_late(real, sets, settings, keep)
     for tag in (t for t in settings.sources if t in sets):
         parts = [
             keep(f"{tag}-{i}", partial(few_images, real, one, settings, i))["predicted"]
@@ -147,11 +184,10 @@ def compared(real: ImageData, runs: dict[str, Tensor], pools: Pools, settings: S
     labels = real.test_labels[: settings.images]
     members = {"early": len(pools["early"]), "subset": len(pools["subset"])}
     members |= {"stopped": len(pools["subset"]), "full-batch": len(pools["full-batch"])}
-    shape = next(iter(runs.values())).shape
     axes = {
         "source": tuple(runs),
-        "set": tuple(range(shape[0])),
-        "net": tuple(range(shape[1])),
+        "set": tuple(range(max(map(len, runs.values())))),
+        "net": tuple(range(settings.nets)),
         "member": tuple(f"{pool} {i}" for pool, n in members.items() for i in range(n)),
         "pair": tuple(f"{a}, {b}" for i, a in enumerate(POOLS) for b in POOLS[i:]),
         "subset": tuple(range(members["subset"])),
@@ -168,7 +204,8 @@ def compared(real: ImageData, runs: dict[str, Tensor], pools: Pools, settings: S
         "released": (*one, "released"), "released_accuracy": (*one, "released"),
     }  # fmt: skip
     found = [one_source(tag, runs, pools, labels, settings.within) for tag in runs]
-    arrays = {name: torch.stack([f[name] for f in found]).cpu() for name in dims}
+    # Where a source has fewer sets than others there is NaN.
+    arrays = {n: pad_sequence([f[n] for f in found], True, torch.nan).cpu() for n in dims}
     return Study("agreement", real.name, asdict(settings), axes, dims, arrays)
 
 
@@ -177,6 +214,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
 
     One value for each network trained on a set of the source, or, as the reference, for each
     network trained on a subset of the same accuracy. The pools are the same for all networks.
+    Networks on a usual and on a late set of trajectory matching are paired: they begin alike.
     """
     found = {}
     for tag in study.axes["source"]:
@@ -195,6 +233,9 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
             f"{tag} {name}": tuple(values[values.isfinite()].tolist())
             for name, values in columns.items()
         }
+    if LATE in study.axes["source"]:
+        apart = (gaps(study, "mtt", "subset") - gaps(study, LATE, "subset"))[..., 0]
+        found["mtt less late gap"] = tuple(apart[apart.isfinite()].tolist())
     return found
 
 

@@ -17,7 +17,7 @@ RELEASED = ("one stop", "exchanged stop", "window")
 EXCHANGED = {"dm": "dc", "dc": "dm"}  # the released stops of these two look exchanged
 DRAWS = 400
 
-Runs = dict[str, UInt8[Tensor, "sets nets t"]]  # by source
+Runs = dict[str, UInt8[Tensor, "_ nets t"]]  # by source: set, network, image
 Pools = dict[str, UInt8[Tensor, "m s t"]]  # network, stop, image
 Matched = dict[str, tuple[UInt8[Tensor, "m t"], Bool[Tensor, " m"]]]
 
@@ -105,7 +105,8 @@ def _kin(
     """Each network of a source against others of equal accuracy that are trained on few images.
 
     Networks of the same place in set and source begin with the same weights, so they do not
-    count. Random images are no method.
+    count, and neither do sets of other methods that began as the same real images. Random images
+    are no method, and late trajectories no other one than trajectory matching.
     """
     rows = [(t, s, n) for t, p in runs.items() for s in range(len(p)) for n in range(p.shape[1])]
     everyone = torch.cat([p.flatten(0, 1) for p in runs.values()])
@@ -114,7 +115,8 @@ def _kin(
     for row, (t, s, n) in enumerate(rows):
         if t != tag:
             continue
-        other = [u != t and "random" not in (u, t) for u, *_ in rows]
+        ours = t.split("-")[0]  # `mtt-late` is a kind of `mtt`
+        other = [u.split("-")[0] != ours and v != s and "random" not in (u, t) for u, v, _ in rows]
         kinds = [
             [(u, v) == (t, s) for u, v, _ in rows],
             [u == t and v != s for u, v, _ in rows],

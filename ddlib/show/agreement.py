@@ -1,5 +1,7 @@
 """Figures of predictions: who predicts like whom, at equal accuracy."""
 
+from math import ceil
+
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
@@ -35,7 +37,7 @@ def agreements(study: Study, measure: str = "agreement") -> Figure:
             values = to_pool(study, tag, pool)[..., MEASURES.index(measure)].flatten()
             _cloud(axis, row, values[values.isfinite()], POOL_LOOKS[pool])
         _rows(axis, tag)
-    axes[-1].set_xlabel(f"{measure} with networks of each pool: pale points are pairs", fontsize=8)
+    figure.supxlabel(f"{measure} with networks of each pool: pale points are pairs", fontsize=8)
     return finish(figure, axes, study.profile)
 
 
@@ -57,7 +59,7 @@ def matched_accuracies(study: Study) -> Figure:
                 note, (1.01, row), xycoords=("axes fraction", "data"), fontsize=7, va="center"
             )
         _rows(axis, tag, ["the networks themselves"])
-    axes[-1].set_xlabel("test accuracy in percent, on the images that are compared", fontsize=8)
+    figure.supxlabel("test accuracy in percent, on the images that are compared", fontsize=8)
     return finish(figure, axes, study.profile)
 
 
@@ -96,7 +98,8 @@ def likeness_levels(study: Study, tag: str, measure: str = "agreement") -> Figur
                 "level", source=tag, pair=f"{a}, {b}", measure=measure
             )
     names = [LOOKS[tag].label, *(POOL_LOOKS[p].label for p in POOLS)]
-    names = [name.replace(", ", ",\n").replace(" (", "\n(") for name in names]
+    for gap in (", ", " (", " matching"):  # where a name that is too long is broken
+        names = [name.replace(gap, gap.replace(" ", "\n")) for name in names]
     figure, axis = plt.subplots(figsize=(7.4, 4.8), layout="constrained")
     drawn = axis.imshow(table.numpy(), cmap="cividis")
     middle = (table[table.isfinite()].max() + table[table.isfinite()].min()) / 2
@@ -115,7 +118,7 @@ def likeness_levels(study: Study, tag: str, measure: str = "agreement") -> Figur
 
 def missed_stops(study: Study) -> Figure:
     """Agreement with early-stopped networks that are less or more accurate than the network."""
-    figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for tag in study.axes["source"]:
         values = study.pick("missed", source=tag).flatten(0, 1).nanmean(0)
         off = (
@@ -130,16 +133,22 @@ def missed_stops(study: Study) -> Figure:
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_xlabel("accuracy of the early-stopped networks less that of the network, in points")
     axis.set_ylabel("agreement")
-    axis.legend(fontsize=7, frameon=False)
+    axis.legend(fontsize=7, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return finish(figure, [axis], study.profile)
 
 
 def _panels(study: Study, height: float) -> tuple[Figure, list[Axes]]:
+    """One panel for each source, in two columns where one would be too long for a page."""
     n = len(study.axes["source"])
+    columns = 1 + (n > 3)
+    rows = ceil(n / columns)
     figure, axes = plt.subplots(
-        n, 1, figsize=(7, height * n + 0.4), sharex=True, squeeze=False, layout="constrained"
-    )
-    return figure, list(axes[:, 0])
+        rows, columns, figsize=(7, height * rows + 0.5), sharex=True, sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for spare in axes.flat[n:]:
+        spare.remove()
+    return figure, list(axes.flat[:n])
 
 
 def _cloud(axis: Axes, row: int, values: Tensor, look: Look) -> None:

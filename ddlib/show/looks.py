@@ -27,6 +27,7 @@ LOOKS = {
     "dc": Look("gradient matching (DC)", "#009E73", "D"),
     "dsa": Look("gradient matching (DSA)", "#009E73", "d"),
     "mtt": Look("trajectory matching", "#CC79A7", "X"),
+    "mtt-late": Look("trajectory matching, late", "#882255", "x"),
     # Real images, or made from them, that sets are held against.
     "start": Look("images before distillation", "#B09A74", "h"),
     "easy": Look("easy training images", "#56B4E9", "<"),
