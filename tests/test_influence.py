@@ -24,7 +24,7 @@ from ddlib.training import logits, train
 SMALL = influence.Settings(
     network="convnet-quarter", nets={"bptt": 3, "dm": 2}, steps=4, alone=2, each=10, shown=5,
     chunk=4, deep=("bptt",), deep_nets=2, sizes=(2,), groups=2, halves=4, stops=2,
-    beside=("bptt",),
+    beside=("bptt",), few=(0, 1, 3, 4),
 )  # fmt: skip
 
 
@@ -144,17 +144,20 @@ def test_each_network_counts_its_own_pairs(study: Study) -> None:
     assert torch.allclose(found[:, 0], torch.tensor([0.15, 0.35, 0.4]))
 
 
-def test_the_usual_network_leaves_out_the_first_class(
-    study: Study, real: ImageData, sets: Sets
-) -> None:
+def test_the_usual_network_leaves_out_a_few(study: Study, real: ImageData, sets: Sets) -> None:
     mine = influence.trainer(real, sets["bptt"][0], replace(SMALL, network="convnet"), 0)
-    groups = torch.zeros(2, 9, dtype=torch.bool)
-    groups[1, 0] = True
-    with_all, without = mine.without(groups)
-    best = (without - with_all).topk(influence.TOP).indices
-    own = (mine.test[1][best] == 0).float().mean()
-    found = study.pick("usual_own", usual="bptt", usual_net=0)
-    assert found[0] == pytest.approx(float(own))
+    groups = torch.zeros(3, 9, dtype=torch.bool)
+    groups[1, 0] = groups[2, 4] = True
+    with_all, *without = mine.without(groups)
+    assert study.axes["few"] == (0, 1, 3, 4)
+    for row, losses in zip((0, 4), without, strict=True):
+        best = (losses - with_all).topk(influence.TOP).indices
+        own = (mine.test[1][best] == row // 3).float().mean()
+        found = study.pick("usual_own", usual="bptt", usual_net=0, few=row)
+        assert float(found) == pytest.approx(float(own))
+    again, *moved = (mine.noise() - with_all).square().mean(1).sqrt()
+    assert torch.allclose(study.pick("usual_noise", usual="bptt")[1:], torch.stack(moved))
+    assert again == 0
 
 
 @pytest.mark.parametrize(
