@@ -173,6 +173,19 @@ def test_figures_say_their_scale_and_network(study: Study, draw) -> None:
     assert all(axis.has_data() for axis in figure.axes)
 
 
+def test_the_usual_width_shows_each_image_by_its_class(study: Study, sets: Sets) -> None:
+    figure = show.usual_width(study, sets)
+    assert "convnet-quarter" not in figure.get_suptitle()
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["BPTT: a", "BPTT: b"]
+    drawn = figure.axes[1].lines[2].get_xdata()  # the second row, images with themselves
+    found = study.pick("usual_repeat", usual="bptt", which="same image")
+    assert np.allclose(drawn, found[2:])
+    line = show.usual_table(study, sets).splitlines()[2]
+    assert line.startswith("bptt    b")
+    assert f"{found[2:].mean():.2f} ± {found[2:].std():.2f}" in line
+
+
 def test_the_picture_shows_the_listed_test_images(study: Study, sets: Sets) -> None:
     places = influence.PLACES
     few = replace(study, arrays=study.arrays)

@@ -4,7 +4,7 @@ For every image of a set a network is trained anew without it, from the same sta
 to the loss on each test image is the image's influence there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -33,7 +33,7 @@ from ddlib.instruments.pixels import pixels_of
 from ddlib.instruments.rankings import pairs
 from ddlib.instruments.retraining import NOISES, SUBSTITUTES, Trainer
 from ddlib.networks import build
-from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe
 
 PLACES = 8  # test images that are listed for each image, helped and harmed
@@ -103,7 +103,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         one = sets[tag][0]
         mine = trainer(real, one, s, net)
         found[tag, net] = one_network(mine, _left_out(one.labels, s), deep, s, f"{tag}-{net}", keep)
-    usual = {tag: _usual(real, sets[tag][0], s, tag, keep) for tag in s.beside}
+    usual = [_usual(real, sets[tag][0], s, tag, keep) for tag in s.beside]
     return compared(real, sets, found, usual, s)
 
 
@@ -147,7 +147,7 @@ def one_network(
 
 def compared(
     real: ImageData, sets: Sets, found: Mapping[tuple[str, int], Tensors],
-    usual: Mapping[str, Tensors], s: Settings,
+    usual: Sequence[Tensors], s: Settings,
 ) -> Study:  # fmt: skip
     """The study: mean influence of each image, and what its repetitions and substitutes say."""
     labels, each, most = real.test_labels.cpu(), [], max(s.nets.values())
@@ -164,10 +164,8 @@ def compared(
         for tag in s.deep
         for net in range(s.deep_nets)
     ]
-    arrays = {k: torch.stack([one[k] for one in each]) for k in each[0]}
-    for k in deep[0]:
-        arrays[k] = torch.stack([one[k] for one in deep]).unflatten(0, (-1, s.deep_nets))
-    arrays |= {k: torch.stack([one[k] for one in usual.values()]) for k in usual[s.beside[0]]}
+    arrays = together(each) | together(usual)
+    arrays |= {k: v.unflatten(0, (-1, s.deep_nets)) for k, v in together(deep).items()}
     pixels = pixels_of(real, real.test_images.cpu()[rows][shown])
     arrays["thumbnails"] = (pixels * 255).round().byte()
     axes = _axes(real, s, {"image": images, "test": rows, "shown": rows[shown]})
