@@ -130,7 +130,11 @@ def test_findings_of_made_up_tables(study: Study) -> None:
     arrays["repeat"][..., influence.REPEATS.index("same image")] = 0.5
     arrays["repeat"][..., influence.REPEATS.index("other image")] = 0.2
     arrays["repeat"][1, 1:] = torch.nan  # of "dm" only networks 0 and 1 are there
+    arrays["usual_own"] = torch.tensor([[[0.0, 1, 0, 1], [1, 1, 0, 1]]])  # each image counts once
+    arrays["usual_repeat"] = torch.tensor([[[0.5, 0.1]] * 3 + [[0.9, 0.2]]])
     found = influence.findings(replace(study, arrays=arrays))
+    assert found["own-usual-bptt"] == pytest.approx([x - 1 / 3 for x in (0.5, 1, 0, 1)])
+    assert found["image-usual-bptt"] == pytest.approx([0.4] * 3 + [0.7])
     assert found["own-bptt"] == pytest.approx((0.75 - 1 / 3,) * 3)
     assert found["image-bptt"] == pytest.approx((0.3,) * 3)
     assert found["image-dm"] == pytest.approx((0.3,) * 2)

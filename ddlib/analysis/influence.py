@@ -240,7 +240,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found |= {f"agrees-{name}": agrees, f"agrees-own-{name}": own, f"score-{name}": score}
         found |= {f"balanced-{name}": balanced, f"gains-{name}": score - known}
     for tag in axes["usual"]:
-        found[f"own-usual-{tag}"] = study.pick("usual_own", usual=tag).flatten() - chance
+        found[f"own-usual-{tag}"] = study.pick("usual_own", usual=tag).mean(0) - chance
         for name, array in (("image", "usual_repeat"), ("beyond", "usual_overlap")):
             itself, others = study.pick(array, usual=tag).unbind(1)
             found[f"{name}-usual-{tag}"] = itself - others
