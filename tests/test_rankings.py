@@ -61,6 +61,11 @@ def test_two_networks_agree_about_a_few_images_and_their_classes_stay_apart() ->
     same, other = found["usual_repeat"].unbind(1)
     assert same.min() > 0.8 > 0.6 > other.abs().max()
     assert (found["usual_overlap"][:2, 0] > found["usual_overlap"][:2, 1]).all()
+    noisy = both + torch.randn(both.shape, generator=generator("noise"))
+    best = [{*table[0].topk(influences.TOP).indices.tolist()} for table in noisy]
+    common = len(best[0] & best[1]) / influences.TOP
+    assert influences.of_few(noisy, CLASSES, TESTED)["usual_overlap"][0, 0] == pytest.approx(common)
+    assert 0 < common < 1
     alone = influences.of_few(both[:, :2], CLASSES[:2], TESTED)
     assert torch.equal(alone["usual_repeat"], found["usual_repeat"][:2])
 
