@@ -21,6 +21,7 @@ from ddlib.seeds import generator
 # ones are learned; a method may also hand on to its next step what it needs there.
 Variables = dict[str, Tensor]
 Objective = Callable[[Variables, torch.Generator], Tensor]
+Callback = Callable[[Snapshot], None]
 BEAT = 10  # steps between two looks at the loss; each look waits for the device
 EXPLODED = 1e4  # standardized pixels; those of photographs stay below 3
 
@@ -84,7 +85,7 @@ def distill(
     *,
     seed: int = 0,
     device: torch.device | str | None = None,
-    callback: Callable[[Snapshot], None] | None = None,
+    callback: Callback | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
     snapshots: int = 10,
@@ -98,32 +99,23 @@ def distill(
     """
     real = real.to(device) if device else real
     check_ipc(real, method.ipc)
-    run = _Run(real, method, seed)
+    run = _Run(real, method, seed, callback)
     if checkpoint and Path(checkpoint).exists():
         run.restore(checkpoint)
     elif method.steps:
-        run.remember(float("nan"), callback)
+        run.remember(float("nan"))
     if method.steps > run.step:
-        _loop(
-            run, _snapshot_steps(method.steps, snapshots), callback, checkpoint, checkpoint_seconds
-        )
+        _loop(run, _snapshot_steps(method.steps, snapshots), checkpoint, checkpoint_seconds)
     return run.result()
 
 
 def _snapshot_steps(steps: int, count: int) -> set[int]:
     """Closer together at the start, where images change fastest."""
-    return (
-        {round(steps * (i / (count - 1)) ** 2) for i in range(1, count)} if count > 1 else {steps}
-    )
+    last = max(count - 1, 1)  # the first images are kept as well
+    return {round(steps * (i / last) ** 2) for i in range(1, last + 1)}
 
 
-def _loop(
-    run: "_Run",
-    keep: set[int],
-    callback: Callable[[Snapshot], None] | None,
-    checkpoint: str | Path | None,
-    checkpoint_seconds: float,
-) -> None:
+def _loop(run: "_Run", keep: set[int], checkpoint: str | Path | None, seconds: float) -> None:
     folder = Path(checkpoint).parent if checkpoint else None
     objective = run.method.objective(run.real, run.seed, folder)
     first, saved = run.step, time.monotonic()
@@ -139,9 +131,9 @@ def _loop(
             continue
         run.accept(step, losses)
         if step in keep:
-            run.remember(float(losses[-1]), callback)
+            run.remember(float(losses[-1]))
         losses.clear()
-        due = time.monotonic() - saved >= checkpoint_seconds or step == run.method.steps
+        due = time.monotonic() - saved >= seconds or step == run.method.steps
         if checkpoint and due:
             run.save(checkpoint)
             saved = time.monotonic()
@@ -150,9 +142,9 @@ def _loop(
 class _Run:
     """The state of one distillation: everything a checkpoint must hold."""
 
-    def __init__(self, real: ImageData, method: Method, seed: int):
+    def __init__(self, real: ImageData, method: Method, seed: int, callback: Callback | None):
         self.started, self.before = time.monotonic(), 0.0  # seconds spent before a resume
-        self.real, self.method, self.seed = real, method, seed
+        self.real, self.method, self.seed, self.callback = real, method, seed, callback
         first = {k: v.detach().clone() for k, v in method.initialize(real, seed).items()}
         self.variables, self.device = first, real.device
         for variable in first.values():
@@ -193,10 +185,10 @@ class _Run:
         lr = self.rendered().get("lr")
         return rates if lr is None else {**rates, "learned rate": float(lr)}
 
-    def remember(self, loss: float, callback: Callable[[Snapshot], None] | None) -> None:
+    def remember(self, loss: float) -> None:
         self.history.append(Snapshot(self.step, loss, self.rendered()["images"].cpu()))
-        if callback:
-            callback(self.history[-1])
+        if self.callback:
+            self.callback(self.history[-1])
 
     def about(self) -> dict[str, Any]:
         """What identifies this run; a checkpoint of another run is refused."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ddlib.data import load
@@ -117,6 +118,11 @@ def question_module(question: str) -> ModuleType:
 def at_once(key: str, make: Callable[[], Tensors]) -> Tensors:
     """Keep nothing: for experiments that take seconds."""
     return make()
+
+
+def together(parts: Sequence[Tensors]) -> Tensors:
+    """The arrays of several parts, each stacked along a new first axis."""
+    return {k: torch.stack([part[k] for part in parts]) for k in parts[0]}
 
 
 class Keeper:

@@ -12,7 +12,7 @@ from ddlib import DistilledSet, ImageData, show
 from ddlib.analysis import curvature
 from ddlib.analysis.curvature import DRAWS, SETS, SOURCES, Settings
 from ddlib.ensemble import flatten, initialize_many
-from ddlib.instruments.hessian import rademacher
+from ddlib.instruments.hessian import at_loss, rademacher
 from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.studies import Keeper, Study, load_study
@@ -101,7 +101,7 @@ def test_probes_are_common_to_all_sets(study: Study, real: ImageData) -> None:
 def test_at_loss_reads_between_two_steps() -> None:
     loss = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.5, 2.1], [0.5, 0.4, 0.3], [3.0, 1.0, 0.5]])
     values = torch.tensor([[0.0, 10.0, 20.0]]).expand(4, 3)
-    found = curvature.at_loss(loss, values, 1.5)
+    found = at_loss(loss, values, 1.5)
     assert found[0] == 15
     assert found[1].isnan(), "never so low"
     assert found[2] == 0, "so low from the start"

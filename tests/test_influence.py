@@ -24,7 +24,7 @@ from ddlib.training import logits, train
 SMALL = influence.Settings(
     network="convnet-quarter", nets={"bptt": 3, "dm": 2}, steps=4, alone=2, each=10, shown=5,
     chunk=4, deep=("bptt",), deep_nets=2, sizes=(2,), groups=2, halves=4, stops=2,
-    beside=("bptt",),
+    beside=("bptt",), few=(0, 1, 3, 4),
 )  # fmt: skip
 
 
@@ -130,7 +130,11 @@ def test_findings_of_made_up_tables(study: Study) -> None:
     arrays["repeat"][..., influence.REPEATS.index("same image")] = 0.5
     arrays["repeat"][..., influence.REPEATS.index("other image")] = 0.2
     arrays["repeat"][1, 1:] = torch.nan  # of "dm" only networks 0 and 1 are there
+    arrays["usual_own"] = torch.tensor([[[0.0, 1, 0, 1], [1, 1, 0, 1]]])  # each image counts once
+    arrays["usual_repeat"] = torch.tensor([[[0.5, 0.1]] * 3 + [[0.9, 0.2]]])
     found = influence.findings(replace(study, arrays=arrays))
+    assert found["own-usual-bptt"] == pytest.approx([x - 1 / 3 for x in (0.5, 1, 0, 1)])
+    assert found["image-usual-bptt"] == pytest.approx([0.4] * 3 + [0.7])
     assert found["own-bptt"] == pytest.approx((0.75 - 1 / 3,) * 3)
     assert found["image-bptt"] == pytest.approx((0.3,) * 3)
     assert found["image-dm"] == pytest.approx((0.3,) * 2)
@@ -144,17 +148,20 @@ def test_each_network_counts_its_own_pairs(study: Study) -> None:
     assert torch.allclose(found[:, 0], torch.tensor([0.15, 0.35, 0.4]))
 
 
-def test_the_usual_network_leaves_out_the_first_class(
-    study: Study, real: ImageData, sets: Sets
-) -> None:
+def test_the_usual_network_leaves_out_a_few(study: Study, real: ImageData, sets: Sets) -> None:
     mine = influence.trainer(real, sets["bptt"][0], replace(SMALL, network="convnet"), 0)
-    groups = torch.zeros(2, 9, dtype=torch.bool)
-    groups[1, 0] = True
-    with_all, without = mine.without(groups)
-    best = (without - with_all).topk(influence.TOP).indices
-    own = (mine.test[1][best] == 0).float().mean()
-    found = study.pick("usual_own", usual="bptt", usual_net=0)
-    assert found[0] == pytest.approx(float(own))
+    groups = torch.zeros(3, 9, dtype=torch.bool)
+    groups[1, 0] = groups[2, 4] = True
+    with_all, *without = mine.without(groups)
+    assert study.axes["few"] == (0, 1, 3, 4)
+    for row, losses in zip((0, 4), without, strict=True):
+        best = (losses - with_all).topk(influence.TOP).indices
+        own = (mine.test[1][best] == row // 3).float().mean()
+        found = study.pick("usual_own", usual="bptt", usual_net=0, few=row)
+        assert float(found) == pytest.approx(float(own))
+    again, *moved = (mine.noise() - with_all).square().mean(1).sqrt()
+    assert torch.allclose(study.pick("usual_noise", usual="bptt")[1:], torch.stack(moved))
+    assert again == 0
 
 
 @pytest.mark.parametrize(
@@ -168,6 +175,19 @@ def test_figures_say_their_scale_and_network(study: Study, draw) -> None:
     figure = draw(study)
     assert "network 'convnet-quarter'" in figure.get_suptitle()
     assert all(axis.has_data() for axis in figure.axes)
+
+
+def test_the_usual_width_shows_each_image_by_its_class(study: Study, sets: Sets) -> None:
+    figure = show.usual_width(study, sets)
+    assert "convnet-quarter" not in figure.get_suptitle()
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["BPTT: a", "BPTT: b"]
+    drawn = figure.axes[1].lines[2].get_xdata()  # the second row, images with themselves
+    found = study.pick("usual_repeat", usual="bptt", which="same image")
+    assert np.allclose(drawn, found[2:])
+    line = show.usual_table(study, sets).splitlines()[2]
+    assert line.startswith("bptt    b")
+    assert f"{found[2:].mean():.2f} ± {found[2:].std():.2f}" in line
 
 
 def test_the_picture_shows_the_listed_test_images(study: Study, sets: Sets) -> None:

@@ -54,11 +54,29 @@ def test_repeats_tell_an_image_from_its_class() -> None:
     assert len(shared["repeat"]) == 3
 
 
-def test_two_networks_agree_about_images_of_one_class() -> None:
-    found = influences.of_first_class(tables(2, shared=0.0), TESTED)
+def test_two_networks_agree_about_a_few_images_and_their_classes_stay_apart() -> None:
+    both = tables(2, shared=0.0)
+    both[:, 2:, :12] = both[:1, :1, :12]  # images of class 1 agree with class 0 on test images of 0
+    found = influences.of_few(both, CLASSES, TESTED)
     same, other = found["usual_repeat"].unbind(1)
     assert same.min() > 0.8 > 0.6 > other.abs().max()
-    assert (found["usual_overlap"][:, 0] > found["usual_overlap"][:, 1]).all()
+    assert (found["usual_overlap"][:2, 0] > found["usual_overlap"][:2, 1]).all()
+    noisy = both + torch.randn(both.shape, generator=generator("noise"))
+    best = [{*table[0].topk(influences.TOP).indices.tolist()} for table in noisy]
+    common = len(best[0] & best[1]) / influences.TOP
+    assert influences.of_few(noisy, CLASSES, TESTED)["usual_overlap"][0, 0] == pytest.approx(common)
+    assert 0 < common < 1
+    alone = influences.of_few(both[:, :2], CLASSES[:2], TESTED)
+    assert torch.equal(alone["usual_repeat"], found["usual_repeat"][:2])
+
+
+def test_every_pair_of_rows() -> None:
+    a, b = tables(2)
+    found = rankings.every_pair(a[:3], b)
+    assert found.shape == (3, 4)
+    assert found[2, 1] == pytest.approx(spearmanr(a[2].numpy(), b[1].numpy()).statistic, abs=1e-6)
+    square = torch.tensor([[1.0, 2.0], [4.0, 8.0]])
+    assert rankings.itself_and_others(square).tolist() == [[1, 2], [8, 4]]
 
 
 def test_named_says_whose_the_top_is() -> None:

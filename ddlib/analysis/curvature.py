@@ -15,12 +15,17 @@ from torch import Tensor, nn
 
 from ddlib.data import ImageData, sample_per_class
 from ddlib.ensemble import Parameters, flatten, forward, unflatten
-from ddlib.instruments.hessian import hessian_vector_product as product_at
-from ddlib.instruments.hessian import hutchinson_trace, rademacher, spectrum
+from ddlib.instruments.hessian import (
+    at_loss,
+    hessian_vector_product,
+    hutchinson_trace,
+    rademacher,
+    spectrum,
+)
 from ddlib.instruments.yardsticks import easy_images
 from ddlib.networks import build
 from ddlib.seeds import generator
-from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe, accuracy, mean_loss, train_epochs, train_steps
 
 SETS = ("random", "bptt", "dm", "dc", "mtt")  # sets of one size; "random" is the control
@@ -90,14 +95,10 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         at = (net, theta, _groups(real, sets, s, easy_images(net, judge, real, s.pool)), s)
         seen = [keep(f"curvature-{i}-{t}", partial(_curvature, t, *at)) for t in s.steps]
         gone = [keep(f"onward-{i}-{t}", partial(_onward, t, *at, real)) for t in s.starts]
-        each.append({"test": path["test"]} | _together(seen) | _together(gone))
+        each.append({"test": path["test"]} | together(seen) | together(gone))
         if i == 0:
             spectra = keep("spectra", partial(_spectra, *at))
-    return _study(real, s, _together(each) | spectra)
-
-
-def _together(parts: Sequence[Tensors]) -> Tensors:
-    return {k: torch.stack([part[k] for part in parts]) for k in parts[0]}
+    return _study(real, s, together(each) | spectra)
 
 
 def _study(real: ImageData, s: Settings, arrays: Tensors) -> Study:
@@ -148,7 +149,7 @@ def _curvature(t: int, net: nn.Module, theta: Path, groups: Groups, s: Settings)
     probes = rademacher(s.probes, *theta[t].shape, generator("probes", device=theta[t].device))
     found = [measure(net, theta[t], *g, probes) for name in SOURCES for g in groups[name]]
     shape = (len(SOURCES), len(DRAWS))
-    return {k: v.unflatten(0, shape) for k, v in _together(found).items()}
+    return {k: v.unflatten(0, shape) for k, v in together(found).items()}
 
 
 def measure(
@@ -158,7 +159,7 @@ def measure(
 
     Uncertainty is the mean of sum_c p_c (1 - p_c), the trace of the curvature in the logits.
     """
-    product = product_at(mean_loss(net, images, labels), theta)
+    product = hessian_vector_product(mean_loss(net, images, labels), theta)
     with torch.no_grad():
         logits = forward(net, unflatten(net, theta), images)[0]
     p = logits.softmax(1)
@@ -189,22 +190,13 @@ def _spectra(net: nn.Module, theta: Path, groups: Groups, s: Settings) -> Tensor
     start = torch.randn(first.shape, generator=draws, device=first.device)
     losses = [mean_loss(net, *groups[name][0]) for name in SOURCES]
     found = [
-        spectrum(product_at(loss, theta[t]), start, s.lanczos) for t in s.moments for loss in losses
+        spectrum(hessian_vector_product(loss, theta[t]), start, s.lanczos)
+        for t in s.moments
+        for loss in losses
     ]
     shape = (len(s.moments), len(SOURCES), s.lanczos)
     places, masses = (torch.cat(f).view(shape) for f in zip(*found, strict=True))
     return {"places": places, "masses": masses}
-
-
-def at_loss(
-    loss: Float[Tensor, "*b t"], values: Float[Tensor, "*b t"], level: float
-) -> Float[Tensor, "*b"]:
-    """`values` where the loss first comes down to `level`, between two steps; NaN if never."""
-    below = loss <= level
-    i = below.int().argmax(-1, keepdim=True).clamp_min(1)
-    (l0, l1), (v0, v1) = ((x.gather(-1, i - 1), x.gather(-1, i)) for x in (loss, values))
-    found = v0 + (v1 - v0) * ((l0 - level) / (l0 - l1).clamp_min(1e-12)).clamp(0, 1)
-    return torch.where(below.any(-1), found[..., 0], torch.nan)
 
 
 def gains(study: Study) -> dict[str, Float[Tensor, "net start draw"]]:

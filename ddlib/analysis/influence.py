@@ -4,7 +4,7 @@ For every image of a set a network is trained anew without it, from the same sta
 to the loss on each test image is the image's influence there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -24,16 +24,16 @@ from ddlib.instruments.influences import (
     TOP,
     by_network,
     listed,
-    of_first_class,
+    of_few,
     of_network,
     of_source,
 )
-from ddlib.instruments.leaving_out import HALVES, first_rows, left_out
+from ddlib.instruments.leaving_out import HALVES, each_alone, first_rows, left_out
 from ddlib.instruments.pixels import pixels_of
 from ddlib.instruments.rankings import pairs
 from ddlib.instruments.retraining import NOISES, SUBSTITUTES, Trainer
 from ddlib.networks import build
-from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe
 
 PLACES = 8  # test images that are listed for each image, helped and harmed
@@ -57,8 +57,9 @@ class Settings:
     groups: int  # of each size and kind
     halves: int  # random halves of the set to train on
     stops: int = 10  # moments of training at which gradients are compared
-    usual: str = "convnet"  # the network in which images of one class are left out as well
-    beside: tuple[str, ...] = ("bptt", "random")  # sources for which that is done
+    usual: str = "convnet"  # the network in which a few images are left out as well
+    beside: tuple[str, ...] = ("random", "dm", "dc", "mtt", "bptt")  # sources of these images
+    few: tuple[int, ...] = (*range(10), *range(70, 75))  # their rows: airplanes and horses
 
     @property
     def recipe(self) -> Recipe:
@@ -70,6 +71,7 @@ SETTINGS = {
         network="convnet-quarter", nets={"random": 2, "bptt": 2}, steps=40, alone=4, each=20,
         shown=20, chunk=50, together=16, deep=("bptt",), deep_nets=1, sizes=(2, 4), groups=3,
         halves=12, stops=3, usual="convnet-quarter", beside=("bptt",),
+        few=(0, 1, 10, 11),
     ),
     "laptop": Settings(
         network="convnet-quarter", nets={"random": 2, "dm": 1, "mtt": 1, "dc": 1, "bptt": 5},
@@ -94,32 +96,31 @@ def trainer(real: ImageData, one: DistilledSet, s: Settings, seed: int) -> Train
 def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
     """Leave everything out once, network after network, then compare."""
     s = settings
-    order = [(tag, 0) for tag in s.nets]
-    order += [(tag, net) for tag in s.nets for net in range(1, s.nets[tag])]
     found = {}
+    order = [(tag, net) for tag in s.nets for net in range(s.nets[tag])]
     for tag, net in order:
         deep = tag in s.deep and net < s.deep_nets
         one = sets[tag][0]
         mine = trainer(real, one, s, net)
         found[tag, net] = one_network(mine, _left_out(one.labels, s), deep, s, f"{tag}-{net}", keep)
-    usual = {tag: _usual(real, sets[tag][0], s, tag, keep) for tag in s.beside}
+    usual = [_usual(real, sets[tag][0], s, tag, keep) for tag in s.beside]
     return compared(real, sets, found, usual, s)
 
 
 def _usual(real: ImageData, one: DistilledSet, s: Settings, tag: str, keep: Keep) -> Tensors:
-    """The first class alone, in two networks of the usual width: what the study shows."""
-    tables, out = [], _left_out(one.labels, s)
-    groups = torch.cat([out["all"], out["alone"][: s.alone]])
-    for seed in (1, 0):
-        mine = trainer(real, one, replace(s, network=s.usual), seed)
-        losses = torch.cat([
-            keep(f"usual-{tag}-{seed}-{i}", lambda m=mine, c=c: {"losses": m.without(c)})["losses"]
-            for i, c in enumerate(groups.split(6))
-        ])  # fmt: skip
-        tables.insert(0, losses[1:] - losses[0])
-    noise = keep(f"usual-noise-{tag}", lambda: {"losses": mine.noise()})["losses"]
-    floor = (noise - losses[0]).square().mean(1).sqrt()
-    return of_first_class(torch.stack(tables), mine.test[1].cpu()) | {"usual_noise": floor}
+    """A few images alone, in two networks of the usual width: what the study shows."""
+    rows, alone = list(s.few), each_alone(len(one.labels), real.device)
+    groups = torch.cat([torch.zeros_like(alone[:1]), alone[rows]])  # nothing first
+    mine = [trainer(real, one, replace(s, network=s.usual), net) for net in (0, 1)]
+    parts = [
+        keep(f"usual-{tag}-{net}-{i}", lambda m=m, c=c: {"losses": m.without(c)})["losses"]
+        for net, m in enumerate(mine)
+        for i, c in enumerate(groups.tensor_split(len(groups) // 5))
+    ]
+    losses = torch.cat(parts).unflatten(0, (2, -1))
+    noise = keep(f"usual-noise-{tag}", lambda: {"losses": mine[0].noise()})["losses"]
+    found = of_few(losses[:, 1:] - losses[:, :1], one.labels.cpu()[rows], mine[0].test[1].cpu())
+    return found | {"usual_noise": (noise - losses[0, 0]).square().mean(1).sqrt()}
 
 
 def one_network(
@@ -146,7 +147,7 @@ def one_network(
 
 def compared(
     real: ImageData, sets: Sets, found: Mapping[tuple[str, int], Tensors],
-    usual: Mapping[str, Tensors], s: Settings,
+    usual: Sequence[Tensors], s: Settings,
 ) -> Study:  # fmt: skip
     """The study: mean influence of each image, and what its repetitions and substitutes say."""
     labels, each, most = real.test_labels.cpu(), [], max(s.nets.values())
@@ -163,14 +164,12 @@ def compared(
         for tag in s.deep
         for net in range(s.deep_nets)
     ]
-    arrays = {k: torch.stack([one[k] for one in each]) for k in each[0]}
-    for k in deep[0]:
-        arrays[k] = torch.stack([one[k] for one in deep]).unflatten(0, (-1, s.deep_nets))
-    arrays |= {k: torch.stack([one[k] for one in usual.values()]) for k in usual[s.beside[0]]}
+    arrays = together(each) | together(usual)
+    arrays |= {k: v.unflatten(0, (-1, s.deep_nets)) for k, v in together(deep).items()}
     pixels = pixels_of(real, real.test_images.cpu()[rows][shown])
     arrays["thumbnails"] = (pixels * 255).round().byte()
-    axes = {"image": images, "test": rows, "shown": rows[shown], "first": images[: s.alone]}
-    return Study("influence", real.name, asdict(s), _axes(real, s, axes), DIMS, arrays)
+    axes = _axes(real, s, {"image": images, "test": rows, "shown": rows[shown]})
+    return Study("influence", real.name, asdict(s), axes, DIMS, arrays)
 
 
 def _axes(real: ImageData, s: Settings, rows: Tensors) -> dict[str, tuple]:
@@ -180,11 +179,10 @@ def _axes(real: ImageData, s: Settings, rows: Tensors) -> dict[str, tuple]:
         "source": tuple(s.nets), "net": tuple(range(most)), "noise": NOISES, "side": SIDES,
         "scaling": SCALINGS, "pair": tuple(f"{i}, {j}" for i, j in pairs(most)),
         "repeat": REPEATS, "which": ("same image", "other image"), "by": ("found", "chance"),
-        "place": tuple(range(PLACES)), "usual": s.beside, "usual_net": (0, 1),
+        "place": tuple(range(PLACES)), "usual": s.beside, "usual_net": (0, 1), "few": s.few,
         "deep": s.deep, "deep_net": tuple(range(s.deep_nets)), "size": s.sizes,
         "kind": ("one class", "all classes"), "group": tuple(range(s.groups)),
-        "value": ("correlation", "slope"), "attribution": ATTRIBUTIONS,
-        "judge": JUDGES,
+        "value": ("correlation", "slope"), "attribution": ATTRIBUTIONS, "judge": JUDGES,
         "channel": c, "height": h, "width": w,
     }  # fmt: skip
 
@@ -209,8 +207,8 @@ def _left_out(labels: Tensor, s: Settings) -> Tensors:
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """One number for each network; what pairs of networks say is averaged for each network.
 
-    own, own-harmed: share of own class in the top, more than chance; -usual: for each image of
-    the first class in the usual network. hard: their place among the losses, above the middle.
+    own, own-harmed: share of own class in the top, more than chance; -usual: for each of a
+    few images in the usual network. hard: their place among the losses, above the middle.
     distinct: share of different ones, more than by chance. above: how far influence is above what
     a nudge does. repeat: rank correlation with another network.
     image: that of one image over its own class, more than that of two images of the class.
@@ -242,7 +240,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found |= {f"agrees-{name}": agrees, f"agrees-own-{name}": own, f"score-{name}": score}
         found |= {f"balanced-{name}": balanced, f"gains-{name}": score - known}
     for tag in axes["usual"]:
-        found[f"own-usual-{tag}"] = study.pick("usual_own", usual=tag).flatten() - chance
+        found[f"own-usual-{tag}"] = study.pick("usual_own", usual=tag).mean(0) - chance
         for name, array in (("image", "usual_repeat"), ("beyond", "usual_overlap")):
             itself, others = study.pick(array, usual=tag).unbind(1)
             found[f"{name}-usual-{tag}"] = itself - others

@@ -30,7 +30,7 @@ from ddlib.instruments.single_images import (
 from ddlib.networks import build
 from ddlib.presets import METHODS
 from ddlib.seeds import generator
-from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe, logits, train
 
 MEANINGS = ("start", "measured")  # attributes of the real image it began with; read off the image
@@ -89,7 +89,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
             some = [taken_apart(data, f"{level}-{tag}", d, probe, s, keep) for d in range(s.draws)]
             cells.append(described(data, some, s))
     shape = (len(s.spurious), len(s.tags))
-    arrays = {k: torch.stack([c[k] for c in cells]).unflatten(0, shape).float() for k in cells[0]}
+    arrays = {k: v.unflatten(0, shape).float() for k, v in together(cells).items()}
     plain = shapes(seed=0).to(real.device)
     arrays["probe"] = fidelity(
         probe.read(plain, plain.test_images), known(plain.attributes["test"])
@@ -174,7 +174,7 @@ def described(data: ImageData, some: Sequence[TakenApart], s: Settings) -> Tenso
         for attribute, meaning, place in product(ATTRIBUTES, MEANINGS, PLACES)
     ]
     shape = (len(ATTRIBUTES), len(MEANINGS), len(PLACES))
-    arrays = {k: torch.stack([f[k] for f in found]).unflatten(0, shape) for k in found[0]}
+    arrays = {k: v.unflatten(0, shape) for k, v in together(found).items()}
     arrays["gap"] = arrays["gap"][0]  # of colors alone: the others are not shared or not shared
     tested, target = data.test_labels.cpu(), known(data.attributes["test"])
     arrays["helps"] = torch.stack(
@@ -183,8 +183,7 @@ def described(data: ImageData, some: Sequence[TakenApart], s: Settings) -> Tenso
     arrays["reliability"] = torch.stack([reliability(one, tested) for one in some])
     arrays["accuracy"] = torch.stack([by_worn(one, target["color"], tested) for one in some])
     shown = pixels_of(data, data.test_images).cpu()
-    beside = [beside_pixels(one, shown, target, tested) for one in some]
-    arrays |= {k: torch.stack([b[k] for b in beside]) for k in beside[0]}
+    arrays |= together([beside_pixels(one, shown, target, tested) for one in some])
     kept = [fidelity(one.attributes["measured"], one.attributes["start"]) for one in some]
     return arrays | {"kept": torch.stack(kept)}
 

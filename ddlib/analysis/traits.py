@@ -22,7 +22,7 @@ from ddlib.instruments.probes import starting_rows
 from ddlib.instruments.traits import Encode, Traits, blinded, clusters, measure, nearest
 from ddlib.networks import build
 from ddlib.seeds import generator
-from ddlib.studies import Keep, Sets, Study, Tensors, at_once, load_study
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once, load_study, together
 from ddlib.training import Recipe, train
 
 MEANINGS = ("start", "measured")  # traits of the real image it began with; of the image itself
@@ -129,10 +129,9 @@ def compared(
     for (tag, _), mine, y in zip(product(tags, MEANINGS), rest, own, strict=True):
         effect = study.pick("influence", source=tag).float()
         each = [_held_against(effect, y.cpu(), tested.cpu(), mine[t], target[t], s) for t in target]
-        arrays = {k: torch.stack([e[k] for e in each]) for k in each[0]}
-        found.append(arrays | {"offset": _offset(mine, target)})
+        found.append(together(each) | {"offset": _offset(mine, target)})
     shape = (len(tags), len(MEANINGS))
-    arrays = {k: torch.stack([f[k] for f in found]).unflatten(0, shape).float() for k in found[0]}
+    arrays = {k: v.unflatten(0, shape).float() for k, v in together(found).items()}
     arrays["starts"] = torch.tensor([study.settings["nets"][tag] for tag in tags])
     cell = ("source", "meaning")
     dims = {

@@ -90,6 +90,17 @@ def top_eigenvalue(
     return spectrum(product, start, steps)[0].amax(1)
 
 
+def at_loss(
+    loss: Float[Tensor, "*b t"], values: Float[Tensor, "*b t"], level: float
+) -> Float[Tensor, "*b"]:
+    """`values` where the loss first comes down to `level`, between two steps; NaN if never."""
+    below = loss <= level
+    i = below.int().argmax(-1, keepdim=True).clamp_min(1)
+    (l0, l1), (v0, v1) = ((x.gather(-1, i - 1), x.gather(-1, i)) for x in (loss, values))
+    found = v0 + (v1 - v0) * ((l0 - level) / (l0 - l1).clamp_min(1e-12)).clamp(0, 1)
+    return torch.where(below.any(-1), found[..., 0], torch.nan)
+
+
 # ---- the estimate of the released code ------------------------------------------------------
 
 

@@ -16,6 +16,8 @@ from ddlib.instruments.rankings import (
     centered,
     correlation,
     distinct,
+    every_pair,
+    itself_and_others,
     overlap,
     pairs,
     rank_correlation,
@@ -51,11 +53,11 @@ DIMS = {
     "added": (*_DEEP, "size", "kind", "group", "value"),
     "summed": (*_DEEP, "value"),
     "judged": (*_DEEP, "attribution", "judge"),
-    "usual_own": ("usual", "usual_net", "first"),  # the first class in usual networks
+    "usual_own": ("usual", "usual_net", "few"),  # a few images in usual networks
     "usual_spread": ("usual", "usual_net"),
     "usual_noise": ("usual", "noise"),
-    "usual_repeat": ("usual", "first", "which"),
-    "usual_overlap": ("usual", "first", "which"),
+    "usual_repeat": ("usual", "few", "which"),
+    "usual_overlap": ("usual", "few", "which"),
     "thumbnails": ("shown", "channel", "height", "width"),
 }
 Labels = Int[Tensor, " n"]
@@ -68,13 +70,13 @@ def own_class(
     return torch.stack([table[classes == c][:, tested == c] for c in classes.unique()])
 
 
-def every_pair(
+def in_classes(
     a: Float[Tensor, "k i x"], b: Float[Tensor, "k i x"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Mean rank correlation of row i of a with row i of b, and with other rows of its class."""
-    a, b = ranks(a), ranks(b)
-    found = correlation(*torch.broadcast_tensors(a[:, :, None], b[:, None]))  # (k, i, i)
-    each = [same_and_other(one, torch.zeros(len(one), dtype=torch.int64)) for one in found]
+    each = [
+        same_and_other(one, torch.zeros(len(one), dtype=torch.int64)) for one in every_pair(a, b)
+    ]
     return tuple(torch.stack(values).nanmean() for values in zip(*each, strict=True))
 
 
@@ -89,7 +91,7 @@ def repeats(
         own = [own_class(x, classes, tested) for x in (a, b, ca, cb)]
         found.append([
             rank_correlation(a, b).nanmean(), rank_correlation(ca, cb).nanmean(),
-            *every_pair(own[0], own[1]), every_pair(own[2], own[3])[0],
+            *in_classes(own[0], own[1]), in_classes(own[2], own[3])[0],
         ])  # fmt: skip
         common.append(same_and_other(overlap(top(a, TOP), top(b, TOP)), classes))
     return {"repeat": _stacked(found, len(REPEATS)), "overlap": _stacked(common, 2)}
@@ -226,19 +228,21 @@ def by_network(values: Float[Tensor, "pair v"], nets: int) -> Float[Tensor, "{ne
     return torch.stack([values[mine].nanmean(0) for mine in member])
 
 
-def of_first_class(tables: Float[Tensor, "2 i t"], tested: Int[Tensor, " t"]) -> dict[str, Tensor]:
-    """Images of the first class in two networks: own class in the top, and does it repeat?"""
+def of_few(
+    tables: Float[Tensor, "2 i t"], classes: Int[Tensor, " i"], tested: Int[Tensor, " t"]
+) -> dict[str, Tensor]:
+    """Some images, class after class, in two networks: own class in the top, does it repeat?
+
+    The rank correlations are over test images of the class. Others are of the class as well.
+    """
     best = [top(table, TOP) for table in tables]
-    a, b = (ranks(table[:, tested == 0]) for table in tables)
-    alike = correlation(*torch.broadcast_tensors(a[:, None], b[None]))  # (i, i)
+    of_class = [classes == c for c in classes.unique()]
+    near = [tables[:, c][:, :, tested == classes[c][0]] for c in of_class]
     return {
-        "usual_own": torch.stack([(tested[b] == 0).float().mean(1) for b in best]),
+        "usual_own": torch.stack([(tested[b] == classes[:, None]).float().mean(1) for b in best]),
         "usual_spread": tables.square().mean((1, 2)).sqrt(),
-        "usual_repeat": _itself_and_others(alike),
-        "usual_overlap": _itself_and_others(overlap(*best)),
-    }
-
-
-def _itself_and_others(square: Float[Tensor, "i i"]) -> Float[Tensor, "i 2"]:
-    own = square.diag()
-    return torch.stack([own, (square.sum(1) - own) / (len(own) - 1)], 1).float()
+        "usual_repeat": torch.cat([itself_and_others(every_pair(*pair)) for pair in near]),
+        "usual_overlap": torch.cat([
+            itself_and_others(overlap(*(b[c] for b in best))) for c in of_class
+        ]),
+    }  # fmt: skip

@@ -35,6 +35,12 @@ def rank_correlation(a: Float[Tensor, "*b n"], b: Float[Tensor, "*b n"]) -> Floa
     return correlation(ranks(a), ranks(b))
 
 
+def every_pair(a: Float[Tensor, "*b n t"], b: Float[Tensor, "*b m t"]) -> Float[Tensor, "*b n m"]:
+    """Spearman's correlation of each row of `a` with each row of `b`."""
+    a, b = ranks(a)[..., :, None, :], ranks(b)[..., None, :, :]
+    return correlation(*torch.broadcast_tensors(a, b))
+
+
 def slope(a: Float[Tensor, "*b n"], b: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
     """The factor s for which s a is closest to b: sum a b / sum a^2, row by row."""
     return (a * b).sum(-1) / a.square().sum(-1)
@@ -93,6 +99,12 @@ def same_and_other(
     own = torch.eye(len(square), dtype=torch.bool, device=square.device)
     other = (classes[:, None] == classes) & ~own
     return square[own].nanmean(), square[other].nanmean()
+
+
+def itself_and_others(square: Float[Tensor, "n n"]) -> Float[Tensor, "n 2"]:
+    """The diagonal, and the mean of the rest of each row."""
+    own = square.diag()
+    return torch.stack([own, (square.sum(1) - own) / (len(own) - 1)], 1).float()
 
 
 def pairs(n: int) -> list[tuple[int, int]]:

@@ -32,11 +32,8 @@ from ddlib.show.influence import (
     influence_sizes,
     own_shares,
     published_top,
-    repeat_table,
-    repeated,
     substitutes,
     sums_and_groups,
-    usual_table,
 )
 from ddlib.show.looks import LOOKS, SCALES, Look
 from ddlib.show.methods import accuracies, accuracy_by_ipc, control, distances, images, slider
@@ -58,6 +55,7 @@ from ddlib.show.recognition import (
     recognition_sureness,
     released_chart,
 )
+from ddlib.show.repetition import repeat_table, repeated, usual_table, usual_width
 from ddlib.show.semantics import (
     helped,
     meaning,
@@ -152,4 +150,5 @@ __all__ = [
     "turns",
     "two_protocols",
     "usual_table",
+    "usual_width",
 ]

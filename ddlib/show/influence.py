@@ -1,6 +1,6 @@
 """Figures of what single images of a set do for single test images, and the explorer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 from IPython.display import HTML
@@ -9,16 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
-from ddlib.distilled import DistilledSet
 from ddlib.explorer import explorer_html
 from ddlib.instruments.attribution import costs
-from ddlib.instruments.influences import REPEATS, TOP, by_network
-from ddlib.show.looks import LOOKS, closed, finish
-from ddlib.studies import Study
+from ddlib.instruments.influences import TOP
+from ddlib.show.looks import GRAY, LOOKS, closed, finish, name_rows
+from ddlib.studies import Sets, Study
 
-GRAY = "#777777"
 NOISE_LOOKS = {"reordered": ("images in another order", "|"), "nudged": ("start nudged", "_")}
-Sets = Mapping[str, Sequence[DistilledSet]]
 # Of the ten airplane images that the study shows, each with the nine test images it helps most.
 PUBLISHED = {"shown": 90, "airplanes, by eye": 90, "different ones": 88}
 
@@ -80,7 +77,7 @@ def influence_sizes(study: Study) -> Figure:
     axis.set_xscale("log")
     axis.set_xlim(None, 1.2)
     axis.xaxis.set_minor_formatter(NullFormatter())
-    _rows(axis, study.axes["source"])
+    name_rows(axis, [LOOKS[tag].label for tag in study.axes["source"]])
     axis.set_xlabel("typical change of the loss of a test image (root of the mean square)")
     axis.legend(
         title="the same training, but", fontsize=7, title_fontsize=7, frameon=False,
@@ -92,11 +89,6 @@ def influence_sizes(study: Study) -> Figure:
 def _at(row: int, values: Tensor) -> list[float]:
     """Heights of points in a row, a little apart."""
     return [row + 0.06 * (i - (len(values) - 1) / 2) for i in range(len(values))]
-
-
-def _rows(axis: Axes, sources: Sequence[str]) -> None:
-    axis.set_yticks(range(len(sources)), [LOOKS[t].label for t in sources])
-    axis.set_ylim(len(sources) - 0.5, -0.5)
 
 
 def own_shares(study: Study) -> Figure:
@@ -116,40 +108,10 @@ def own_shares(study: Study) -> Figure:
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("share of its own class, in percent", fontsize=8)
         axis.set_xlim(-4, 104)
-        _rows(axis, study.axes["source"])
+        name_rows(axis, [LOOKS[tag].label for tag in study.axes["source"]])
     axes[1].plot([], [], "o", color=GRAY, label="raw change")
     axes[1].plot([], [], "o", color=GRAY, fillstyle="none", label="standardized")
     axes[1].plot([], [], ":", color=GRAY, label="chance")
-    axes[1].legend(fontsize=7, frameon=False)
-    return finish(figure, list(axes), study.profile, study.settings["network"])
-
-
-def repeated(study: Study) -> Figure:
-    """Does another network say the same? One image, against two images of one class."""
-    sources = [t for t in study.axes["source"] if study.settings["nets"][t] > 1]
-    figure, axes = plt.subplots(1, 2, figsize=(8, 2.9), sharey=True, layout="constrained")
-    same, other = REPEATS.index("same image"), REPEATS.index("other image")
-    panels = (
-        ("rank correlation over test images of the class", "repeat", (same, other), None),
-        (f"overlap of the {TOP} helped most, in percent", "overlap", (0, 1), 100),
-    )
-    for axis, (title, array, columns, times) in zip(axes, panels, strict=True):
-        for row, tag in enumerate(sources):
-            values = study.pick(array, source=tag) * (times or 1)
-            for shift, column, fill in ((-0.13, columns[0], "full"), (0.13, columns[1], "none")):
-                found = values[:, column]
-                axis.plot(
-                    found, [row + shift] * len(found), LOOKS[tag].marker,
-                    color=LOOKS[tag].color, fillstyle=fill, alpha=0.7,
-                )  # fmt: skip
-        axis.set_xlabel(title, fontsize=8)
-        axis.axvline(
-            0 if times is None else 100 * TOP / len(study.axes["test"]), color=GRAY, ls=":"
-        )
-        _rows(axis, sources)
-    axes[1].set_xlim(0, None)
-    axes[1].plot([], [], "o", color=GRAY, label="the same image")
-    axes[1].plot([], [], "o", color=GRAY, fillstyle="none", label="another of its class")
     axes[1].legend(fontsize=7, frameon=False)
     return finish(figure, list(axes), study.profile, study.settings["network"])
 
@@ -192,30 +154,6 @@ def substitutes(study: Study) -> Figure:
         axis.set_title(judge, fontsize=9)
         axis.axvline(0, color=GRAY, linestyle=":")
     labels = [f"{name} ({spent[name] / training:.3g})" for name in names]
-    axes[0].set_yticks(range(len(names)), labels, fontsize=8)
-    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    name_rows(axes[0], labels)
     axes[0].set_xlabel("rank correlation", fontsize=8)
     return finish(figure, list(axes), study.profile, study.settings["network"])
-
-
-def repeat_table(study: Study) -> str:
-    """Rank correlations with other networks, by source, as text: mean over networks."""
-    lines = [f"{'':24s}" + "".join(f"{name:>19s}" for name in REPEATS)]
-    for tag in (t for t in study.axes["source"] if study.settings["nets"][t] > 1):
-        values = by_network(study.pick("repeat", source=tag), len(study.axes["net"]))
-        mean = values[: study.settings["nets"][tag]].mean(0)
-        lines.append(f"{LOOKS[tag].label:24s}" + "".join(f"{v:19.2f}" for v in mean))
-    return "\n".join(lines)
-
-
-def usual_table(study: Study) -> str:
-    """The first class in two networks of the usual width, as text: class, noise, repetition."""
-    columns = ("own class", "noise share", "same image", "other image", "overlap", "of others")
-    lines = [f"{'':8s}" + "".join(f"{name:>13s}" for name in columns)]
-    for tag in study.axes["usual"]:
-        pick = {k: study.pick(f"usual_{k}", usual=tag) for k in ("own", "repeat", "overlap")}
-        spread = study.pick("usual_spread", usual=tag, usual_net=0)
-        noise = study.pick("usual_noise", usual=tag, noise="nudged") / spread
-        values = (pick["own"].mean(), noise, *pick["repeat"].mean(0), *pick["overlap"].mean(0))
-        lines.append(f"{tag:8s}" + "".join(f"{float(v):13.2f}" for v in values))
-    return "\n".join(lines)

@@ -33,6 +33,7 @@ LOOKS = {
     "easy": Look("easy training images", "#56B4E9", "<"),
     "mean": Look("class means", "#D55E00", ">"),
 }
+GRAY = "#777777"  # of what belongs to no source
 SCALES = {
     "fast": "fast scale: 8×8 digits, small network",
     "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",
@@ -55,6 +56,12 @@ def finish(figure: Figure, axes: Sequence[Axes], scale: str, network: str = "con
         axis.grid(alpha=0.2)
     figure.suptitle(scale_of(scale, network), fontsize=8, color="#555555", x=0.01, ha="left")
     return closed(figure)
+
+
+def name_rows(axis: Axes, names: Sequence[str]) -> None:
+    """Names the rows of a chart, the first one on top."""
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_ylim(len(names) - 0.5, -0.5)
 
 
 def closed(figure: Figure) -> Figure:
