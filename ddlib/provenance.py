@@ -1,12 +1,17 @@
 """Where a number came from: versions, commit, device, memory."""
 
 import platform
+import re
+import shlex
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+
+WORK = re.compile(r" --work[ =](?:'[^']*'|\S+)")
 
 
 def commit() -> str | None:
@@ -25,6 +30,11 @@ def commit() -> str | None:
     except OSError:
         return None
     return named.stdout.strip() + "+" * changed.returncode if named.returncode == 0 else None
+
+
+def command_line() -> str:
+    """The command that is running, without its work folder: that is a path of this machine."""
+    return WORK.sub("", "python -m ddlib " + shlex.join(sys.argv[1:]))
 
 
 def device_name(device: torch.device | str) -> str:

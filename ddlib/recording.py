@@ -3,8 +3,6 @@
 Everything is resumable: a distillation from its checkpoint, an evaluation network by network.
 """
 
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -18,7 +16,7 @@ from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
 from ddlib.files import digest, load_json, save_json
 from ddlib.presets import preset
-from ddlib.provenance import peak_memory_mib, provenance
+from ddlib.provenance import command_line, peak_memory_mib, provenance
 from ddlib.results import (
     RECORDED,
     Result,
@@ -137,7 +135,7 @@ def _measure(
 
 def _passport(real: ImageData, note: str, sets: int, nets: int, seconds: float) -> dict[str, Any]:
     return {
-        "command": "python -m ddlib " + shlex.join(sys.argv[1:]),
+        "command": command_line(),
         "seeds": {"sets": list(range(sets)), "networks": list(range(nets))},
         **provenance(real.device),
         "date": datetime.now(UTC).date().isoformat(),

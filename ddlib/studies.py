@@ -6,8 +6,6 @@ Each question has a module in `ddlib.analysis` with `SETTINGS` by profile, `run`
 
 import hashlib
 import json
-import shlex
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +22,7 @@ from ddlib.data import load
 from ddlib.distilled import DistilledSet
 from ddlib.files import damaged, load_tensors, save_tensors
 from ddlib.presets import DATASETS, METHODS, device_for
-from ddlib.provenance import peak_memory_mib, provenance
+from ddlib.provenance import command_line, peak_memory_mib, provenance
 from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
 
 QUESTIONS = (
@@ -177,7 +175,7 @@ def record_study(
     about = {"question": question, "settings": asdict(settings), "data": real.name, "sets": made}
     keep = Keeper(work / "studies", about)
     passport = {
-        "command": "python -m ddlib " + shlex.join(sys.argv[1:]),
+        "command": command_line(),
         **provenance(real.device),
         "date": datetime.now(UTC).date().isoformat(),
         "data": note,

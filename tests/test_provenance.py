@@ -3,6 +3,7 @@
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,11 @@ def test_memory_advice_is_taken_by_glibc_alone(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
     assert ddlib.keep_freed_memory()
     assert sorted(asked) == [-3, -2, -1]
+
+
+@pytest.mark.parametrize("work", [["--work", "/some/where"], ["--work=/some/where"], []])
+def test_the_command_leaves_out_where_unfinished_work_lay(
+    work: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ddlib", "record", *work, "--note", "two words"])
+    assert provenance.command_line() == "python -m ddlib record --note 'two words'"

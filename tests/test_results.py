@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from helpers import toy_data
 import ddlib
 from ddlib.analysis.evaluation import PROTOCOLS, Evaluation
 from ddlib.data import NAMES
-from ddlib.files import DamagedFileError
+from ddlib.files import DamagedFileError, load_tensors
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import Result, Trace, recorded
 
@@ -153,6 +154,17 @@ def test_the_package_stays_light() -> None:
     files = [f for f in (Path(ddlib.__file__).parent / "recorded").rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) < 10 * 2**20
     assert {f.suffix for f in files} <= {".json", ".safetensors"}
+
+
+def test_records_name_no_path_of_the_machine_that_made_them() -> None:
+    for path in (Path(ddlib.__file__).parent / "recorded").rglob("*"):
+        if path.suffix == ".safetensors":
+            text = json.dumps(load_tensors(path)[1])
+        elif path.suffix == ".json":
+            text = path.read_text(encoding="utf-8")
+        else:
+            continue
+        assert not re.search(r"[\s\"'=](?:/[a-z]+){2,}|[A-Z]:\\\\", text), path.name
 
 
 def test_records_are_readable_text() -> None:
