@@ -70,7 +70,7 @@ SETTINGS = {
         steps=100,
     ),
     "laptop": Settings(
-        doses=(0, 2, 10), runs=5, wide=(), probed=("bptt",),
+        wide_sources=("random", "bptt"), wide_runs=3, probed=("bptt",),
         controls=("diluted", "kept", "noise", "other"), control_runs=5,
         changes=("rate x 3", "batches of 10", "a third of the steps", "clipped"), change_runs=2,
     ),
