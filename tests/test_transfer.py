@@ -1,7 +1,6 @@
 """Transfer: every set meets every network, gains are taken within a network, parts add up."""
 
 from dataclasses import replace
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from helpers import Killed, assert_same_arrays, killed_after, toy_data
 
 import ddlib
 from ddlib import show
-from ddlib.analysis import protocols, transfer
+from ddlib.analysis import transfer
 from ddlib.instruments.gains import agreement, clipping_helps, gains, kept, orders, rate_helps, tau
 from ddlib.instruments.pixels import clipped as clip
 from ddlib.networks import NETWORKS, build
-from ddlib.results import Result, load_result
 from ddlib.studies import Keeper, Study, at_once
 from ddlib.training import Recipe
 
@@ -51,11 +49,13 @@ def test_every_cell_is_a_fresh_network_on_its_own_set() -> None:
         where = {"network": network, "source": "mtt", "set": 1}
         assert torch.equal(study.pick("accuracy", **where), own["accuracy"])
         assert torch.equal(study.pick("fit", **where), own["fit"])
-    clipped = clip(SETS["mtt"][0])
-    own = transfer.measure("convnet-none", clipped, 0.01, [0, 1], test)["accuracy"]
-    assert torch.equal(study.pick("clipped", clipped="convnet-none", distilled="mtt"), own)
-    assert float(clipped.pixels().min()) >= 0
-    assert torch.allclose(clipped.images, clipped.images.clamp(-2, 2)), "0.5 / 0.25 from the mean"
+    for i in (0, 1):
+        clipped = clip(SETS["mtt"][i])
+        own = transfer.measure("convnet-none", clipped, 0.01, [2 * i, 2 * i + 1], test)
+        where = {"clipped": "convnet-none", "distilled": "mtt", "set": i}
+        assert torch.equal(study.pick("clipped", **where), own["accuracy"])
+        assert float(clipped.pixels().min()) >= 0
+        assert torch.allclose(clipped.images, clipped.images.clamp(-2, 2)), "0.5 / 0.25 from mean"
 
 
 def test_a_rate_is_chosen_on_training_images_and_only_where_asked() -> None:
@@ -77,12 +77,21 @@ def test_settings_name_networks_that_exist(profile: str) -> None:
     assert {*settings.networks} <= {*NETWORKS}
 
 
-def test_strict_is_the_protocol_itself() -> None:
+def test_strict_is_the_protocol_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def higher(*about: object) -> dict[str, torch.Tensor]:
+        return {"score": torch.arange(float(len(about[-1])))}
+
+    monkeypatch.setattr(transfer, "_try_rates", higher)
     study = transfer.run(REAL, SETS, SETTINGS)
     test = REAL.test_images[:20], REAL.test_labels[:20]
-    own = transfer.measure("vit-narrow", SETS["dm"][0], 0.01, [0, 1], test)["accuracy"]
-    assert torch.equal(study.pick("strict", network="vit-narrow", few="dm"), own)
-    same = study.pick("accuracy", network="convnet", source="dm", set=0)
+    assert study.pick("rate").tolist() == [0.01, 0.01, 0.05, 0.01]
+    for i in (0, 1):
+        own = transfer.measure("vit-narrow", SETS["dm"][i], 0.01, [2 * i, 2 * i + 1], test)
+        where = {"network": "vit-narrow", "set": i}
+        assert torch.equal(study.pick("strict", few="dm", **where), own["accuracy"])
+        assert torch.equal(study.pick("strict_fit", few="dm", **where), own["fit"])
+        assert not torch.equal(study.pick("accuracy", source="dm", **where), own["accuracy"])
+    same = study.pick("accuracy", network="convnet", source="dm")
     assert torch.equal(study.pick("strict", network="convnet", few="dm"), same)
 
 
@@ -108,47 +117,61 @@ def keys_of(settings: transfer.Settings) -> set[str]:
 
 
 def study(accuracy: torch.Tensor, ceiling: torch.Tensor) -> Study:
+    """Accuracies by network, source and set; the second network seed is two points better."""
     settings = replace(
         SETTINGS, widths=(), norms=("convnet-none",), others=("vit-narrow",),
-        sources=("random", "dm", "bptt"), nets=1,
+        sources=("random", "herding", "dm", "bptt"), few=("random", "dm"),
     )  # fmt: skip
     axes = {
         "network": settings.networks, "source": settings.sources, "few": settings.few,
-        "set": (0, 1), "net": (0,), "clipped": settings.clipped, "distilled": settings.distilled,
+        "set": (0, 1), "net": (0, 1), "clipped": settings.clipped,
+        "distilled": settings.distilled,
     }  # fmt: skip
-    strict = torch.tensor([[20.0, 30], [20, 22], [10, 11]])[:, :, None]
+    strict = torch.tensor([[[20.0, 1], [30, 2]], [[20, 3], [22, 4]], [[10, 5], [11, 9]]])
     arrays = {
-        "accuracy": accuracy[..., None], "ceiling": ceiling[:, None], "strict": strict,
-        "clipped": torch.tensor([[25.0, 12.0]])[..., None],
-    }  # fmt: skip
+        "accuracy": accuracy[..., None] + torch.tensor([0, 2.0]),
+        "ceiling": ceiling[:, None] + torch.tensor([-1.0, 1]),
+        "strict": strict[..., None] + torch.tensor([0, 2.0]),
+        "clipped": torch.tensor([[[25.0, 24], [12, 10]]])[..., None] + torch.tensor([0, 3.0]),
+    }
     dims = {name: transfer.DIMS[name] for name in arrays}
     return Study("transfer", "toy", transfer.asdict(settings), axes, dims, arrays)
 
 
 ACCURACY = torch.tensor(
     [  # network, source, set
-        [[20.0, 30], [30, 40], [40, 50]],
-        [[20, 20], [22, 24], [15, 15]],
-        [[10, 20], [20, 25], [12, 21]],
+        [[20.0, 30], [23, 33], [30, 40], [40, 50]],
+        [[20, 20], [21, 23], [22, 24], [15, 15]],
+        [[10, 20], [14, 20], [20, 25], [12, 21]],
     ]
 )
+CEILING = torch.tensor([46.0, 31, 36])  # a room of 20, 10 and 20
 
 
 def test_readings_by_hand() -> None:
-    found = study(ACCURACY, torch.tensor([45.0, 30, 35]))
-    assert gains(found)[0].tolist() == [[0, 0], [10, 10], [20, 20]]
-    assert gains(found)[2].tolist() == [[0, 0], [10, 5], [2, 1]]
-    assert kept(found)[:, 1].tolist() == [50, 30, 37.5]
-    assert kept(found)[:, 2].tolist() == [100, -50, 7.5]
+    found = study(ACCURACY, CEILING)
+    assert gains(found)[0, 2:].tolist() == [[[10, 10], [10, 10]], [[20, 20], [20, 20]]]
+    assert gains(found)[2, :, :, 1].tolist() == [[0, 0], [4, 0], [10, 5], [2, 1]]
+    assert kept(found)[1, 1].tolist() == [[10, 10], [30, 30]]
+    assert kept(found)[0, 2].tolist() == [[50, 50], [50, 50]]
     assert agreement(found).tolist() == [[1, -1, -1], [-1, 1, 1], [-1, 1, 1]]
-    assert rate_helps(found).tolist() == [[10 - 1]]
-    assert clipping_helps(found).tolist() == [[25 - 22, 12 - 15]]
-    numbers = transfer.findings(found)
-    assert numbers["dm-norms"] == (3,)
-    assert numbers["bptt-others"] == (1.5,)
-    assert numbers["unrolled-lose-more"] == (150 - 20, 92.5 - 12.5)
-    assert numbers["same-order"] == (-1, -1)
-    assert numbers["clipping-helps"] == (3, -3)
+    assert rate_helps(found).tolist() == [[[[10 - 1] * 2, [5 - 4] * 2]]]
+    assert clipping_helps(found)[0].tolist() == [[[3, 4], [0, 1]], [[-3, -2], [-5, -4]]]
+
+
+def test_findings_by_hand() -> None:
+    numbers = transfer.findings(study(ACCURACY, CEILING))
+    assert numbers["dm-norms"] == (2, 2, 4, 4), "one value for each set and network seed"
+    assert numbers["bptt-others"] == (2, 2, 1, 1)
+    assert numbers["herding-others"] == (4, 4, 0, 0)
+    assert numbers["chosen-lead-others"] == (4 - 6, 4 - 6, -3, -3)
+    assert numbers["same-order"] == (-1, -1), "one value for each network"
+    dm, bptt, herding = (50 - 30, 50 - 37.5), (100 + 50, 100 - 7.5), (15 - 20, 15 - 10)
+    assert numbers["unrolled-lose-more"] == (bptt[0] - dm[0], bptt[1] - dm[1])
+    distilled = [(dm[i] + bptt[i]) / 2 - herding[i] for i in (0, 1)]
+    assert numbers["distilled-lose-more"] == pytest.approx(distilled)
+    assert numbers["clipping-helps"] == (0, 1, -2.5, -1.5)
+    assert "random-norms" not in numbers
 
 
 def test_tau_counts_pairs_and_chance_is_centered() -> None:
@@ -164,51 +187,6 @@ def test_tau_counts_pairs_and_chance_is_centered() -> None:
     assert int((chance == 1).sum()) == 1
 
 
-def test_parts_of_an_accuracy_add_up() -> None:
-    y = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    w = protocols.two_way(y)
-    whole = w.mean + w.method[:, None] + w.protocol + w.interaction
-    assert torch.allclose(whole, y.mean(2))
-    assert torch.allclose(w.interaction.sum(0), torch.zeros(2, dtype=torch.float64))
-    parts = sum(size**2 for size in w.sizes.values())
-    assert parts == pytest.approx(float((y.mean(2) - w.mean).square().mean()))
-
-
-def test_luck_of_the_sets_alone_explains_an_interaction_of_noise() -> None:
-    draws = torch.Generator().manual_seed(2)
-    found = []
-    for _ in range(400):
-        luck = torch.randn(6, 1, 2, generator=draws)  # a good set is good under both protocols
-        y = torch.arange(6.0)[:, None, None] + luck + 0.5 * torch.randn(6, 2, 2, generator=draws)
-        w = protocols.two_way(y)
-        found.append((w.sizes["interaction"] ** 2, w.noise**2))
-    measured, expected = torch.tensor(found).mean(0)
-    assert float(measured / expected) == pytest.approx(1, abs=0.1)
-
-
-def test_recorded_results_are_taken_by_protocol() -> None:
-    tags, y = protocols.by_protocol("cifar10x16", 10)
-    result = ddlib.load_result("cifar10x16-bptt-ipc10-dc")
-    assert y.shape == (8, 2, 2)
-    assert y[tags.index("bptt"), 1].tolist() == pytest.approx(
-        [sum(a) / len(a) for a in result.accuracies], rel=1e-5
-    )
-
-
-def test_a_method_with_fewer_sets_than_the_others_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = ((40.0, 42.0), (47.0, 47.0))
-    for tag, accuracies in (("dm", whole), ("mtt", whole[:1]), ("random", whole)):
-        for protocol in ("study", "dc"):
-            Result("toy", tag, 1, protocol, "fast", {}, accuracies, (1.0,), {}).save(tmp_path)
-    monkeypatch.setattr(protocols, "RECORDED", tmp_path)
-    monkeypatch.setattr(protocols, "load_result", partial(load_result, folder=tmp_path))
-    tags, y = protocols.by_protocol("toy", 1)
-    assert tags == ("dm", "random")
-    assert y.tolist() == [[[41, 47], [41, 47]]] * 2
-
-
 def test_narrow_networks_are_about_as_large_as_the_convnet() -> None:
     size = {n: sum(p.numel() for p in build(n, (3, 16, 16), 10).parameters()) for n in NETWORKS}
     for name in (n for n in NETWORKS if n.endswith("-narrow")):
@@ -216,26 +194,32 @@ def test_narrow_networks_are_about_as_large_as_the_convnet() -> None:
     assert size["convnet-half"] < size["convnet"] < size["convnet-double"]
 
 
-def test_the_table_prints_each_gain_in_its_cell() -> None:
-    figure = show.gain_table(study(ACCURACY, torch.tensor([45.0, 30, 35])))
-    axis = figure.axes[0]
+def test_the_table_prints_mean_and_spread_of_each_gain() -> None:
+    made = study(ACCURACY, CEILING)
+    axis = show.gain_table(made).axes[0]
     found = {t.get_position(): t.get_text() for t in axis.texts}
-    assert found == {
-        (0, 0): "+10.0", (1, 0): "+20.0", (0, 1): "+3.0", (1, 1): "-5.0", (0, 2): "+7.5",
-        (1, 2): "+1.5",
-    }  # fmt: skip
+    assert len(found) == 9
+    assert found[1, 0] == "+10.0 ± 0.0"
+    assert found[0, 1] == "+2.0 ± 1.2", "gains of 1, 1, 3 and 3 points"
     assert [t.get_text() for t in axis.get_yticklabels()] == list(SETTINGS.networks[:3])
+    assert "n = 4 (sets: 2, networks for each: 2)" in axis.get_xlabel()
 
 
-def test_every_run_is_a_point() -> None:
-    made = study(ACCURACY, torch.tensor([45.0, 30, 35]))
-    axis = show.gain_runs(made).axes[0]
-    points = [x for line in axis.lines if line.get_marker() != "None" for x in line.get_xdata()]
-    assert sorted(points) == sorted(ACCURACY.flatten().tolist())
-
-
-def test_two_protocols_shows_leads_over_random() -> None:
-    y = torch.tensor([[[20.0, 22], [30, 32]], [[27, 28], [35, 36]]])  # method, protocol, set
-    axis = show.two_protocols({10: (("random", "dm"), y)}, "laptop").axes[0]
-    assert axis.lines[1].get_xdata().tolist() == [6, 7]
-    assert axis.lines[1].get_ydata().tolist() == [4, 5]
+@pytest.mark.parametrize("draw", ["gain_runs", "kept_runs"])
+def test_every_run_is_a_point_at_its_network(draw: str) -> None:
+    made = study(ACCURACY, CEILING)
+    axis = getattr(show, draw)(made).axes[0]
+    points = {
+        (round(float(x), 3), round(float(y)))
+        for line in axis.lines
+        if line.get_marker() != "None"
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    }
+    values = made.pick("accuracy") if draw == "gain_runs" else kept(made)[:, 1:]
+    wanted = {
+        (round(x, 3), row) for row, some in enumerate(values) for x in some.flatten().tolist()
+    }
+    assert points == wanted
+    hollow = [line for line in axis.lines if line.get_markerfacecolor() == "none"]
+    drawn = [x for line in hollow for x in line.get_xdata()]
+    assert drawn == pytest.approx(values[:, :, 1].flatten().tolist()), "the second set of each"

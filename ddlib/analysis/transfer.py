@@ -3,7 +3,7 @@
 Sets are compared with random real images in the same network, and with ten times as many of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
-from ddlib.instruments.gains import agreement, clipping_helps, gains, kept, rate_helps
+from ddlib.instruments.gains import agreement, clipping_helps, gains, kept
 from ddlib.instruments.pixels import clipped
 from ddlib.networks import build
 from ddlib.seeds import generator
@@ -65,8 +65,8 @@ SETTINGS = {
     "laptop": Settings(
         widths=(), norms=("convnet-none", "convnet-layer"), others=FEW,
         tuned=("convnet-none", *FEW), clipped=("convnet-none",),
-        sources=("random", "dm", "dc", "mtt", "bptt"), few=("random", "bptt"),
-        sets=1, nets=1, test=2000, held_out=200,
+        sources=("random", "herding", "dm", "dc", "mtt", "bptt"), few=("random", "bptt"),
+        sets=2, nets=2, test=2000, held_out=200,
     ),
     "full": Settings(
         others=PUBLISHED, tuned=("convnet-none", *PUBLISHED), sets=2, nets=5, test=10_000,
@@ -74,34 +74,29 @@ SETTINGS = {
     ),
 }  # fmt: skip
 Test = tuple[Tensor, Tensor]
-RUNS = ("network", "source", "set", "net")
+RUNS = ("set", "net")
 DIMS = {
-    "accuracy": RUNS, "fit": RUNS, "strict": ("network", "few", "net"),
-    "strict_fit": ("network", "few", "net"), "ceiling": ("network", "net"),
+    "accuracy": ("network", "source", *RUNS), "fit": ("network", "source", *RUNS),
+    "strict": ("network", "few", *RUNS), "strict_fit": ("network", "few", *RUNS),
+    "clipped": ("clipped", "distilled", *RUNS), "ceiling": ("network", "net"),
     "held_out": ("network", "candidate"), "rate": ("network",),
-    "clipped": ("clipped", "distilled", "net"),
 }  # fmt: skip
 
 
 def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
-    """Train every network on every set: the first sets first, then the controls, then the others.
+    """Train every network on every set, all first sets before all second ones.
 
     `accuracy` and `fit` (on the set itself) are measured at the rate that suits the network,
-    `strict` and `strict_fit` at the protocol's, on the first set. `ceiling` comes from more real
-    images, `clipped` from sets without pixels outside [0, 1].
+    `strict` and `strict_fit` at the protocol's. `ceiling` comes from more real images, `clipped`
+    from sets without pixels outside [0, 1].
     """
-    bench = _Bench(real, sets, settings, keep)
-    by_set = [[bench.cells(network, 0) for network in settings.networks]]
-    firsts = zip(settings.networks, by_set[0], strict=True)
-    controls = [bench.controls(network, first) for network, first in firsts]
-    clipped = [bench.clipped(network) for network in settings.clipped]
-    for i in range(1, settings.sets):
-        by_set.append([bench.cells(network, i) for network in settings.networks])
-    arrays = {key: torch.stack([one[key] for one in controls]) for key in controls[0]}
-    for key in ("accuracy", "fit"):
-        each = [torch.stack([cells[key] for cells in networks]) for networks in by_set]
-        arrays[key] = torch.stack(each, 2)
-    arrays["clipped"] = torch.stack(clipped)
+    rates = {network: _rate(real, settings, network, keep) for network in settings.networks}
+    bench = _Bench(real, sets, settings, keep, {n: rate for n, (rate, _) in rates.items()})
+    by_set = [bench.of_set(i) for i in range(settings.sets)]
+    arrays = {key: torch.stack([one[key] for one in by_set], -2) for key in by_set[0]}
+    arrays["ceiling"] = torch.stack([bench.ceiling(network) for network in settings.networks])
+    arrays["rate"] = torch.tensor([rate for rate, _ in rates.values()], dtype=torch.float64)
+    arrays["held_out"] = torch.stack([scores for _, scores in rates.values()])
     axes = {
         "network": settings.networks, "source": settings.sources, "few": settings.few,
         "set": tuple(range(settings.sets)), "net": tuple(range(settings.nets)),
@@ -118,58 +113,47 @@ class _Bench:
     sets: Sets
     settings: Settings
     keep: Keep
+    rates: Mapping[str, float]  # by network
 
-    def on(
-        self, key: str, network: str, made: DistilledSet, rate: float, which: int = 0
-    ) -> Tensors:
-        """Networks of the seeds of set number `which`, trained on `made`."""
+    def of_set(self, which: int) -> Tensors:
+        """All that is measured with the sets of number `which`."""
+        s = self.settings
+        own = [self.cells(network, s.sources, which) for network in s.networks]
+        strict = [self.strict(n, cells, which) for n, cells in zip(s.networks, own, strict=True)]
+        clipped = [self.cells(n, s.distilled, which, "clipped") for n in s.clipped]
+        wanted = {
+            "accuracy": (own, "accuracy"), "fit": (own, "fit"), "clipped": (clipped, "accuracy"),
+            "strict": (strict, "accuracy"), "strict_fit": (strict, "fit"),
+        }  # fmt: skip
+        return {name: torch.stack([c[key] for c in some]) for name, (some, key) in wanted.items()}
+
+    def ceiling(self, network: str) -> Float[Tensor, " net"]:
+        """What a network reaches with more real images."""
+        work = partial(_ceiling, self.real, self.settings, network, self.rates[network])
+        return self.keep(f"{network}-ceiling", work)["ceiling"]
+
+    def cells(
+        self, network: str, sources: Sequence[str], which: int, how: str = "own"
+    ) -> dict[str, Float[Tensor, "source net"]]:
+        """Sets of one number in one network: as they are, `clipped`, or at the `strict` rate."""
         real, n = self.real, self.settings.test
         test = real.test_images[:n], real.test_labels[:n]
-        seeds = _seeds(self.settings, which)
-        return self.keep(f"{network}-{key}", partial(measure, network, made, rate, seeds, test))
-
-    def cells(self, network: str, which: int) -> dict[str, Float[Tensor, "source net"]]:
-        """All methods' sets of number `which` in one network."""
-        rate, _ = self.rate(network)
-        cells = [
-            self.on(f"{source}-{which}", network, self.sets[source][which], rate, which)
-            for source in self.settings.sources
-        ]
+        rate = self.settings.rates[0] if how == "strict" else self.rates[network]
+        seeds, cells = _seeds(self.settings, which), []
+        for source in sources:
+            made = self.sets[source][which]
+            made = clipped(made) if how == "clipped" else made
+            work = partial(measure, network, made, rate, seeds, test)
+            cells.append(self.keep(f"{network}-{source}-{how}-{which}", work))
         return {key: torch.stack([cell[key] for cell in cells]) for key in cells[0]}
 
-    def rate(self, network: str) -> tuple[float, Float[Tensor, " candidate"]]:
-        """The rate that suits a network, and what each candidate scored (NaN: not tried)."""
-        settings = self.settings
-        rates = settings.rates if network in settings.tuned else settings.rates[:1]
-        work = partial(_try_rates, self.real, settings, network, rates)
-        found = self.keep(f"{network}-rates", work)["score"]
-        scores = torch.full((len(settings.rates),), torch.nan)
-        scores[: len(rates)] = found
-        return rates[int(found.argmax())], scores
-
-    def controls(self, network: str, first: Tensors) -> Tensors:
-        """The ceiling of a network, and a few of its `first` cells at the protocol's rate."""
-        settings, (rate, scores) = self.settings, self.rate(network)
-        work = partial(_ceiling, self.real, settings, network, rate)
-        strict = [{k: v[settings.sources.index(s)] for k, v in first.items()} for s in settings.few]
-        if rate != settings.rates[0]:
-            strict = [
-                self.on(f"{s}-strict", network, self.sets[s][0], settings.rates[0])
-                for s in settings.few
-            ]
-        found = {"held_out": scores, "rate": torch.tensor(rate, dtype=torch.float64)}
-        for key, name in (("accuracy", "strict"), ("fit", "strict_fit")):
-            found[name] = torch.stack([cell[key] for cell in strict])
-        return found | self.keep(f"{network}-ceiling", work)
-
-    def clipped(self, network: str) -> Float[Tensor, "distilled net"]:
-        """Accuracy of the first set of each method, with every pixel brought into [0, 1]."""
-        rate, _ = self.rate(network)
-        cells = [
-            self.on(f"{source}-clipped", network, clipped(self.sets[source][0]), rate)
-            for source in self.settings.distilled
-        ]
-        return torch.stack([cell["accuracy"] for cell in cells])
+    def strict(self, network: str, own: Tensors, which: int) -> Tensors:
+        """A few sets at the protocol's rate: some of the network's `own` cells if it has that."""
+        s = self.settings
+        if self.rates[network] != s.rates[0]:
+            return self.cells(network, s.few, which, "strict")
+        rows = [s.sources.index(source) for source in s.few]
+        return {key: values[rows] for key, values in own.items()}
 
 
 def measure(
@@ -192,6 +176,18 @@ def measure(
 def _seeds(settings: Settings, which: int) -> range:
     """Each recorded set has networks of its own, the same for all methods."""
     return range(which * settings.nets, (which + 1) * settings.nets)
+
+
+def _rate(
+    real: ImageData, settings: Settings, network: str, keep: Keep
+) -> tuple[float, Float[Tensor, " candidate"]]:
+    """The rate that suits a network, and what each candidate scored (NaN: not tried)."""
+    rates = settings.rates if network in settings.tuned else settings.rates[:1]
+    work = partial(_try_rates, real, settings, network, rates)
+    found = keep(f"{network}-rates", work)["score"]
+    scores = torch.full((len(settings.rates),), torch.nan)
+    scores[: len(rates)] = found
+    return rates[int(found.argmax())], scores
 
 
 def _try_rates(
@@ -222,22 +218,33 @@ def _ceiling(real: ImageData, settings: Settings, network: str, rate: float) -> 
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
-    """Numbers for the ledger: one value for each network of a group, unless said otherwise."""
+    """Numbers for the ledger, and what each value of a finding is.
+
+    Of a group of networks as given (`norms`, `others`, `clipping`): one for each run, a recorded
+    set with a network seed, as the mean over the group. Runs of one set share its luck, so with two
+    sets an interval is a little too narrow. Of networks at large (`lose-more`, `same-order`): one
+    for each network away from home, from means over runs.
+    """
     networks, sources = study.axes["network"], study.axes["source"]
-    gain, share = gains(study).mean(2), kept(study)
-    elsewhere = (*study.settings["norms"], *study.settings["others"])
-    rows = {g: [networks.index(n) for n in study.settings[g]] for g in ("norms", "others")}
-    found = {
-        f"{source}-{group}": tuple(gain[rows[group], i].tolist())
-        for i, source in enumerate(sources)
-        for group in rows
-        if source != "random"
-    }
-    away = [networks.index(n) for n in elsewhere]
+    distilled, gain = study.axes["distilled"], gains(study)
+
+    def of(some: Sequence[str], values: Tensor) -> Tensor:
+        return values[:, [sources.index(s) for s in some if s in sources]].mean(1)
+
+    found = {}
+    for group in ("norms", "others"):
+        mine = gain[[networks.index(n) for n in study.settings[group]]].mean(0, keepdim=True)
+        for source in sources:
+            if source != "random":
+                found[f"{source}-{group}"] = of([source], mine)
+        if "herding" in sources:
+            found[f"chosen-lead-{group}"] = of(["herding"], mine) - of(distilled, mine)
+    away = [networks.index(n) for n in (*study.settings["norms"], *study.settings["others"])]
+    share = kept(study).mean((2, 3))
     lost = share[networks.index(study.settings["home"])] - share[away]
-    parts = [lost[:, [sources.index(s) for s in f if s in sources]] for f in (UNROLLED, MATCHING)]
-    found["unrolled-lose-more"] = tuple((parts[0].mean(1) - parts[1].mean(1)).tolist())
-    found["same-order"] = tuple(agreement(study)[0, away].tolist())
-    found["rate-helps"] = tuple(rate_helps(study).mean(1).tolist())
-    found["clipping-helps"] = tuple(clipping_helps(study).flatten().tolist())
-    return found
+    found["unrolled-lose-more"] = of(UNROLLED, lost) - of(MATCHING, lost)
+    if "herding" in sources:
+        found["distilled-lose-more"] = of(distilled, lost) - of(["herding"], lost)
+    found["same-order"] = agreement(study)[networks.index(study.settings["home"]), away]
+    found["clipping-helps"] = clipping_helps(study).mean((0, 1))
+    return {name: tuple(values.flatten().tolist()) for name, values in found.items()}

@@ -9,21 +9,22 @@ from torch import Tensor
 from ddlib.studies import Study
 
 
-def gains(study: Study) -> Float[Tensor, "network source set"]:
-    """Points above random real images of the same seed in the same network, mean over networks."""
-    means = study.pick("accuracy").mean(3)
+def gains(study: Study) -> Float[Tensor, "network source set net"]:
+    """Points above random real images of the same set number in a network of the same seed."""
+    accuracy = study.pick("accuracy")
     random = study.axes["source"].index("random")
-    return means - means[:, random : random + 1]
+    return accuracy - accuracy[:, random : random + 1]
 
 
-def kept(study: Study) -> Float[Tensor, "network source"]:
+def kept(study: Study) -> Float[Tensor, "network source set net"]:
     """Gain in percent of the room above random: (set - random) / (ceiling - random).
 
-    0: no better than random images, 100: as good as ten times as many real images.
+    0: no better than random images, 100: as good as ten times as many real images. The gain is
+    that of one run, the room that of the network, between means over all its runs.
     """
     random = study.pick("accuracy", source="random").mean((1, 2))
     room = study.pick("ceiling").mean(1) - random
-    return 100 * gains(study).mean(2) / room[:, None]
+    return 100 * gains(study) / room[:, None, None, None]
 
 
 def tau(one: Float[Tensor, " n"], other: Float[Tensor, " n"]) -> float:
@@ -40,26 +41,25 @@ def orders(n: int) -> Float[Tensor, " k"]:
 
 
 def agreement(study: Study) -> Float[Tensor, "network network"]:
-    """Tau between the rankings that two networks give the sets, random images left out."""
-    keep = [i for i, source in enumerate(study.axes["source"]) if source != "random"]
-    scores = gains(study).mean(2)[:, keep]
+    """Tau between the rankings that two networks give the distilled sets, by means over runs."""
+    rows = [study.axes["source"].index(source) for source in study.axes["distilled"]]
+    scores = study.pick("accuracy").mean((2, 3))[:, rows]
     return torch.tensor([[tau(a, b) for b in scores] for a in scores])
 
 
-def rate_helps(study: Study) -> Float[Tensor, "tuned few"]:
-    """Points that gains over random grow at the network's own rate, on the first set."""
+def rate_helps(study: Study) -> Float[Tensor, "tuned few set net"]:
+    """Points that gains over random grow at the network's own rate."""
     few, sources = study.axes["few"], study.axes["source"]
     tuned = [study.axes["network"].index(n) for n in study.settings["tuned"]]
-    own = gains(study)[tuned][:, [sources.index(s) for s in few], 0]
-    strict = study.pick("strict")[tuned].mean(2)
+    own = gains(study)[tuned][:, [sources.index(s) for s in few]]
+    strict = study.pick("strict")[tuned]
     strict = strict - strict[:, few.index("random")][:, None]
-    distilled = [i for i, source in enumerate(few) if source != "random"]
-    return (own - strict)[:, distilled]
+    rows = [i for i, source in enumerate(few) if source != "random"]
+    return (own - strict)[:, rows]
 
 
-def clipping_helps(study: Study) -> Float[Tensor, "clipped distilled"]:
+def clipping_helps(study: Study) -> Float[Tensor, "clipped distilled set net"]:
     """Points that accuracy changes when pixels outside [0, 1] are clipped."""
     networks = [study.axes["network"].index(n) for n in study.axes["clipped"]]
     sources = [study.axes["source"].index(s) for s in study.axes["distilled"]]
-    whole = study.pick("accuracy", set=0)[networks][:, sources]
-    return (study.pick("clipped") - whole).mean(2)
+    return study.pick("clipped") - study.pick("accuracy")[networks][:, sources]

@@ -65,7 +65,7 @@ from ddlib.show.semantics import (
     traits_meaning,
 )
 from ddlib.show.text import attempt, source
-from ddlib.show.transfer import gain_runs, gain_table, two_protocols
+from ddlib.show.transfer import gain_runs, gain_table, kept_runs, two_protocols
 from ddlib.show.when_learned import (
     first_steps,
     in_order,
@@ -108,6 +108,7 @@ __all__ = [
     "images",
     "in_order",
     "influence_sizes",
+    "kept_runs",
     "learning_curves",
     "likeness_levels",
     "long_training",

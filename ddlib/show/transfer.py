@@ -4,69 +4,107 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.instruments.gains import gains
+from ddlib.instruments.gains import gains, kept
 from ddlib.show.looks import LOOKS, finish
 from ddlib.studies import Study
 
 
 def gain_table(study: Study) -> Figure:
-    """Points above random images in the same network, as colors and numbers, mean over runs."""
+    """Points above random images in the same network, as colors and as mean ± spread over runs."""
     sources = [source for source in study.axes["source"] if source != "random"]
     rows = [study.axes["source"].index(source) for source in sources]
-    table = gains(study).mean(2)[:, rows]
+    table = gains(study)[:, rows].flatten(2)
     networks = study.axes["network"]
     figure, axis = plt.subplots(
-        figsize=(1.3 * len(sources) + 2.6, 0.42 * len(networks) + 1.3), layout="constrained"
+        figsize=(1.3 * len(sources) + 2.6, 0.5 * len(networks) + 1.3), layout="constrained"
     )
-    most = float(table.abs().max())
-    axis.imshow(table.numpy(), cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
-    for i, row in enumerate(table.tolist()):
-        for j, value in enumerate(row):
-            color = "white" if abs(value) > 0.6 * most else "black"
-            axis.text(j, i, f"{value:+.1f}", ha="center", va="center", color=color, fontsize=9)
+    most = float(table.mean(2).abs().max())
+    axis.imshow(table.mean(2).numpy(), cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
+    for i, row in enumerate(table):
+        for j, runs in enumerate(row):
+            color = "white" if abs(float(runs.mean())) > 0.6 * most else "black"
+            axis.text(j, i, _mean(runs), ha="center", va="center", color=color, fontsize=9)
     labels = [LOOKS[source].label.replace(" (", "\n(") for source in sources]
     axis.set_xticks(range(len(sources)), labels, fontsize=8)
     axis.set_yticks(range(len(networks)), networks, fontsize=8)
     axis.tick_params(length=0)
-    n = _runs(study)
-    axis.set_xlabel(f"points above random images in the same network, mean of {n}", fontsize=8)
+    axis.set_xlabel(f"points above random images in the same network, {_runs(study)}", fontsize=8)
     finish(figure, [axis], study.profile)
     axis.grid(False)
     return figure
 
 
+def _mean(runs: Float[Tensor, " run"]) -> str:
+    spread = f" ± {runs.std():.1f}" if len(runs) > 1 else ""
+    return f"{runs.mean():+.1f}{spread}"
+
+
 def _runs(study: Study) -> str:
-    """How many runs stand behind one cell."""
+    """How many runs stand behind one number."""
     sets, nets = (len(study.axes[axis]) for axis in ("set", "net"))
-    return f"{sets * nets} (sets: {sets}, networks for each: {nets})"
+    return f"n = {sets * nets} (sets: {sets}, networks for each: {nets})"
 
 
 def gain_runs(study: Study) -> Figure:
     """Test accuracy of every single run, one row for each network, with its ceiling."""
-    networks = study.axes["network"]
-    figure, axis = plt.subplots(figsize=(6.5, 0.55 * len(networks) + 1.3), layout="constrained")
-    sources = study.axes["source"]
-    for row, network in enumerate(networks):
-        for shift, source in enumerate(sources):
-            look = LOOKS[source]
-            runs = study.pick("accuracy", network=network, source=source).flatten().tolist()
-            height = row + 0.7 * (shift / (len(sources) - 1) - 0.5)
-            label = look.label if row == 0 else None
-            axis.plot(
-                runs, [height] * len(runs), look.marker, color=look.color, alpha=0.7, label=label,
-                markersize=5,
-            )  # fmt: skip
-        ceiling = study.pick("ceiling", network=network).mean().item()
+    figure, axis = _rows_of_runs(study, study.axes["source"], study.pick("accuracy"))
+    for row, network in enumerate(study.axes["network"]):
+        ceilings = study.pick("ceiling", network=network).tolist()
         label = "10 times as many real images" if row == 0 else None
-        axis.plot([ceiling] * 2, [row - 0.4, row + 0.4], color="black", label=label)
+        axis.vlines(ceilings, row - 0.4, row + 0.4, color="black", linewidth=1.2, label=label)
+    return _finish_runs(figure, study, "test accuracy in percent")
+
+
+def kept_runs(study: Study) -> Figure:
+    """The part of the room between random images and the ceiling that every run filled."""
+    sources = [source for source in study.axes["source"] if source != "random"]
+    rows = [study.axes["source"].index(source) for source in sources]
+    figure, axis = _rows_of_runs(study, sources, kept(study)[:, rows])
+    axis.axvline(0, color=LOOKS["random"].color, linestyle="--", label="random images")
+    axis.axvline(100, color="black", linewidth=1.2, label="10 times as many real images")
+    return _finish_runs(figure, study, "percent of the room above random images")
+
+
+def _rows_of_runs(
+    study: Study, sources: Sequence[str], values: Float[Tensor, "network source set net"]
+) -> tuple[Figure, Axes]:
+    """A row for each network, in it a line for each source: runs as marks, their mean as a bar.
+
+    Marks of the first set are filled, those of others hollow.
+    """
+    networks = study.axes["network"]
+    figure, axis = plt.subplots(figsize=(7, 0.8 * len(networks) + 1.3), layout="constrained")
+    for row in range(len(networks)):
+        for shift, source in enumerate(sources):
+            look, runs = LOOKS[source], values[row, shift]
+            height = row + 0.7 * (shift / (len(sources) - 1) - 0.5)
+            for which, some in enumerate(runs.tolist()):
+                axis.plot(
+                    some, [height] * len(some), look.marker, color=look.color, alpha=0.8,
+                    markerfacecolor="none" if which else look.color, markersize=5,
+                    label=None if row or which else look.label,
+                )  # fmt: skip
+            if runs.numel() > 1:
+                axis.vlines(float(runs.mean()), height - 0.07, height + 0.07, color=look.color)
     axis.set_yticks(range(len(networks)), networks, fontsize=8)
     axis.set_ylim(len(networks) - 0.5, -0.5)
-    axis.set_xlabel("test accuracy in percent, one point for each run")
+    return figure, axis
+
+
+def _finish_runs(figure: Figure, study: Study, measured: str) -> Figure:
+    (axis,) = figure.axes
+    hollow = ", hollow: second set" if len(study.axes["set"]) > 1 else ""
+    axis.set_xlabel(f"{measured}\n(one point for each run{hollow})", fontsize=9)
     axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return finish(figure, [axis], study.profile)
+    finish(figure, [axis], study.profile)
+    axis.grid(False, axis="y")
+    for row in range(1, len(study.axes["network"])):
+        axis.axhline(row - 0.5, color="#DDDDDD", linewidth=0.8)
+    return figure
 
 
 def two_protocols(
