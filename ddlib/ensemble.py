@@ -43,6 +43,18 @@ def unflatten(net: nn.Module, theta: Float[Tensor, "m p"]) -> Parameters:
     }
 
 
+def in_one_piece(parameters: Parameters) -> tuple[Float[Tensor, " all"], Parameters]:
+    """A copy of all parameters of all networks in one vector, and the same as views of it.
+
+    An optimizer moves the vector in one operation. One for each parameter would cost a small
+    network a tenth of its training.
+    """
+    vector = torch.cat([p.flatten() for p in parameters.values()])
+    parts = vector.split([p.numel() for p in parameters.values()])
+    pairs = zip(parameters.items(), parts, strict=True)
+    return vector, {name: part.view_as(p) for (name, p), part in pairs}
+
+
 def forward(
     net: nn.Module, parameters: Parameters, images: Shaped[Tensor, "..."]
 ) -> Float[Tensor, "m n k"]:
@@ -54,7 +66,8 @@ def forward(
     """
     own = 0 if images.ndim == 5 else None
     if len(next(iter(parameters.values()))) == 1:
-        single = {k: p[0] for k, p in parameters.items()}
+        # Not p[0]: the derivative of an index fills zeros and copies, that of a squeeze is a view.
+        single = {k: p.squeeze(0) for k, p in parameters.items()}
         return functional_call(net, single, (images[0] if own == 0 else images,))[None]
     call: Callable[[Parameters, Tensor], Tensor] = lambda p, x: functional_call(net, p, (x,))  # noqa: E731
     return vmap(call, in_dims=(0, own), randomness="different")(parameters, images)
@@ -70,16 +83,17 @@ def loaded(net: nn.Module, parameters: Parameters) -> nn.Module:
 def trainable(
     net: nn.Module, parameters: Parameters
 ) -> tuple[Callable[[Tensor], Float[Tensor, "m n k"]], list[Tensor]]:
-    """`forward` as a function of the images alone, and the tensors that an optimizer may change.
+    """`forward` as a function of the images alone, and what to differentiate it by.
 
-    They share memory with `parameters`. One network becomes a module of its own: to exchange the
-    parameters at every call would cost a small network a tenth of each step.
+    These tensors are in the order of `parameters` and share memory with them. One network becomes
+    a module of its own: to exchange the parameters at every call would cost a small network a
+    tenth of each step.
     """
     if len(next(iter(parameters.values()))) == 1:
         single = deepcopy(net)
         single.load_state_dict({k: p[0] for k, p in parameters.items()}, assign=True)
         call = lambda images: single(images[0] if images.ndim == 5 else images)[None]  # noqa: E731
-        return call, list(single.parameters())
+        return call, [single.get_parameter(name) for name in parameters]
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     return partial(forward, net, leaves), list(leaves.values())
 

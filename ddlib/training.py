@@ -14,6 +14,7 @@ from ddlib.data import ImageData
 from ddlib.ensemble import (
     Parameters,
     forward,
+    in_one_piece,
     initialize_many,
     side_by_side,
     trainable,
@@ -86,7 +87,7 @@ def train_epochs(
     """
     if start is None:
         start = initialize_many(net, seeds, images.device)
-    parameters = {name: p.clone() for name, p in start.items()}
+    theta, parameters = in_one_piece(start)
     call, variables = trainable(net, parameters)
     yield parameters
     for epoch in range(first, recipe.epochs):
@@ -94,13 +95,14 @@ def train_epochs(
             dropped = recipe.drop_after is not None and epoch >= recipe.drop_after
             rate = recipe.lr / 10 if dropped else recipe.lr
             optimizer = torch.optim.SGD(
-                variables, rate, recipe.momentum, weight_decay=recipe.weight_decay
+                [theta], rate, recipe.momentum, weight_decay=recipe.weight_decay
             )
         draws = [generator(seed, "epoch", epoch, device=images.device) for seed in seeds]
         for rows in _batches(len(images), recipe.batch, draws):
             x, y = _pick(images, labels, rows, recipe, draws)
             own = weights if weights is None or rows is None else weights.gather(1, rows)
-            _step(optimizer, cross_entropy(call(x), y, own))
+            theta.grad = _gradient(cross_entropy(call(x), y, own), variables)
+            optimizer.step()
         yield parameters
 
 
@@ -110,23 +112,23 @@ def train_steps(net: nn.Module, real: ImageData, recipe: Recipe, seed: int) -> I
     Steps are those of `train_epochs`, in mini-batches and without augmentation; what is handed
     out changes with the next one, too.
     """
-    parameters = initialize_many(net, [seed], real.device)
+    theta, parameters = in_one_piece(initialize_many(net, [seed], real.device))
     call, variables = trainable(net, parameters)
-    optimizer = torch.optim.SGD(variables, recipe.lr, recipe.momentum)
+    optimizer = torch.optim.SGD([theta], recipe.lr, recipe.momentum)
     yield parameters
     for epoch in count():
         draws = generator(seed, "epoch", epoch, device=real.device)
         for (rows,) in _batches(len(real.train_images), recipe.batch, [draws]):
             x, y = real.train_images[rows], real.train_labels[rows]
-            _step(optimizer, cross_entropy(call(x), y))
+            theta.grad = _gradient(cross_entropy(call(x), y), variables)
+            optimizer.step()
             yield parameters
 
 
-def _step(optimizer: torch.optim.Optimizer, losses: Float[Tensor, " m"]) -> None:
-    """One step of every network on its own loss."""
-    optimizer.zero_grad()
-    losses.sum().backward()
-    optimizer.step()
+def _gradient(losses: Float[Tensor, " m"], variables: Sequence[Tensor]) -> Float[Tensor, " all"]:
+    """The gradients of every network's own loss, one after the other in one vector."""
+    each = torch.autograd.grad(losses.sum(), variables)
+    return torch.cat([gradient.flatten() for gradient in each])
 
 
 def _batches(

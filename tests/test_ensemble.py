@@ -6,7 +6,14 @@ from helpers import relative_error, toy_data
 from torch import nn
 from torch.func import functional_call
 
-from ddlib.ensemble import activation_bytes, forward, initialize_many, side_by_side
+from ddlib.ensemble import (
+    activation_bytes,
+    forward,
+    in_one_piece,
+    initialize_many,
+    side_by_side,
+    trainable,
+)
 from ddlib.networks import build, initialize
 from ddlib.seeds import generator
 
@@ -43,6 +50,20 @@ def test_one_network_runs_as_plainly_as_without_an_ensemble(net: nn.Module) -> N
     stacked = initialize_many(net, [3])
     assert torch.equal(forward(net, stacked, images)[0], expected)
     assert torch.equal(forward(net, stacked, images[None])[0], expected)
+
+
+@pytest.mark.parametrize("nets", [1, 3])
+def test_what_moves_the_vector_moves_every_network(net: nn.Module, nets: int) -> None:
+    start = initialize_many(net, range(nets))
+    vector, parameters = in_one_piece(start)
+    call, variables = trainable(net, parameters)
+    images = toy_data((2, 2, 2)).train_images
+    assert torch.equal(call(images), forward(net, start, images))
+    vector += 1
+    moved = {name: p + 1 for name, p in start.items()}
+    assert torch.equal(call(images), forward(net, moved, images))
+    assert torch.equal(torch.cat([v.detach().flatten() for v in variables]), vector)
+    assert all(torch.equal(parameters[name], p) for name, p in moved.items())
 
 
 def test_activation_bytes_counts_every_layer() -> None:

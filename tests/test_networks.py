@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ddlib.networks import ConvNet, Halve, build, fresh, initialize
+from ddlib.networks import ConvNet, Halve, build, fresh, initialize, redrawn
 from ddlib.seeds import generator
 
 NETS = 60
@@ -60,6 +60,15 @@ def test_a_fresh_network_computes_with_the_drawn_numbers() -> None:
     parameters = initialize(skeleton, generator(5))
     expected = functional_call(skeleton, parameters, (real.test_images,))
     assert torch.equal(net(real.test_images), expected)
+
+
+def test_a_module_with_redrawn_weights_equals_a_fresh_one() -> None:
+    real = toy_data()
+    used = redrawn(fresh("convnet", real, generator(5)), generator(6))
+    assert not any(p.requires_grad for p in used.parameters())
+    assert torch.equal(
+        used(real.test_images), fresh("convnet", real, generator(6))(real.test_images)
+    )
 
 
 def test_published_network_has_its_published_size() -> None:

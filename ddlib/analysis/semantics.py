@@ -60,7 +60,7 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(
-        tags=("random", "dm"), ipc=4, draws=1, nets=2, steps=40, lr=0.05, shuffles=500,
+        tags=("random", "dm"), ipc=4, draws=1, nets=2, steps=40, lr=0.05, together=21, shuffles=500,
     ),
     "laptop": Settings(),
     "full": Settings(

@@ -14,7 +14,7 @@ from ddlib.data import ImageData
 from ddlib.distillation import Objective, Variables
 from ddlib.ensemble import cached_images
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build, fresh
+from ddlib.networks import build, redrawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,11 @@ class DistributionMatching:
         chunk = cached_images(net, real.shape, real.device)
 
         def loss(variables: Variables, draws: torch.Generator) -> Tensor:
-            net = fresh(self.network, real, draws)
+            embed = redrawn(net, draws).embed
             batch, synthetic = augment.siamese_batches(
                 real, variables["images"], self.batch_real, draws, kinds
             )
-            return mean_feature_distance(net.embed, batch, synthetic, chunk)
+            return mean_feature_distance(embed, batch, synthetic, chunk)
 
         return loss
 
