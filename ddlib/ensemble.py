@@ -29,7 +29,7 @@ def initialize_many(
 
 
 def flatten(net: nn.Module, parameters: Parameters) -> Float[Tensor, "m p"]:
-    """All parameters of each network as one vector theta, in the order `net` names them."""
+    """A copy of all parameters of each network as one vector theta, in the order `net` has them."""
     return torch.cat([parameters[name].flatten(1) for name, _ in net.named_parameters()], 1)
 
 
@@ -41,18 +41,6 @@ def unflatten(net: nn.Module, theta: Float[Tensor, "m p"]) -> Parameters:
         name: part.unflatten(1, p.shape)
         for (name, p), part in zip(named.items(), parts, strict=True)
     }
-
-
-def in_one_piece(parameters: Parameters) -> tuple[Float[Tensor, " all"], Parameters]:
-    """A copy of all parameters of all networks in one vector, and the same as views of it.
-
-    An optimizer moves the vector in one operation. One for each parameter would cost a small
-    network a tenth of its training.
-    """
-    vector = torch.cat([p.flatten() for p in parameters.values()])
-    parts = vector.split([p.numel() for p in parameters.values()])
-    pairs = zip(parameters.items(), parts, strict=True)
-    return vector, {name: part.view_as(p) for (name, p), part in pairs}
 
 
 def forward(
@@ -90,8 +78,7 @@ def trainable(
     tenth of each step.
     """
     if len(next(iter(parameters.values()))) == 1:
-        single = deepcopy(net)
-        single.load_state_dict({k: p[0] for k, p in parameters.items()}, assign=True)
+        single = loaded(net, parameters).requires_grad_()
         call = lambda images: single(images[0] if images.ndim == 5 else images)[None]  # noqa: E731
         return call, [single.get_parameter(name) for name in parameters]
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}

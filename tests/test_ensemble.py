@@ -8,11 +8,12 @@ from torch.func import functional_call
 
 from ddlib.ensemble import (
     activation_bytes,
+    flatten,
     forward,
-    in_one_piece,
     initialize_many,
     side_by_side,
     trainable,
+    unflatten,
 )
 from ddlib.networks import build, initialize
 from ddlib.seeds import generator
@@ -55,14 +56,15 @@ def test_one_network_runs_as_plainly_as_without_an_ensemble(net: nn.Module) -> N
 @pytest.mark.parametrize("nets", [1, 3])
 def test_what_moves_the_vector_moves_every_network(net: nn.Module, nets: int) -> None:
     start = initialize_many(net, range(nets))
-    vector, parameters = in_one_piece(start)
+    vector = flatten(net, start)
+    parameters = unflatten(net, vector)
     call, variables = trainable(net, parameters)
     images = toy_data((2, 2, 2)).train_images
     assert torch.equal(call(images), forward(net, start, images))
     vector += 1
     moved = {name: p + 1 for name, p in start.items()}
     assert torch.equal(call(images), forward(net, moved, images))
-    assert torch.equal(torch.cat([v.detach().flatten() for v in variables]), vector)
+    assert torch.equal(torch.cat([v.detach().view(nets, -1) for v in variables], 1), vector)
     assert all(torch.equal(parameters[name], p) for name, p in moved.items())
 
 
