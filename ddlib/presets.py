@@ -8,6 +8,7 @@ from functools import partial
 import torch
 
 from ddlib.distillation import Method
+from ddlib.distilled import DistilledSet
 from ddlib.methods.bptt import BPTT
 from ddlib.methods.coresets import Herding, Init, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
@@ -65,6 +66,12 @@ def preset(tag: str, ipc: int, profile: str = "full") -> Method:
         # Ten epochs at rate 0.01 are our choice; the papers do not state how theirs were trained.
         return replace(method, epochs=10)
     return method
+
+
+def made_by(one: DistilledSet) -> Method:
+    """The method that a set was made by, with its settings."""
+    about = dict(one.meta["method"])
+    return METHODS[about.pop("tag")](**about)
 
 
 def _distribution(ipc: int, profile: str) -> dict[str, int | float]:

@@ -31,7 +31,7 @@ from ddlib.instruments.matching import (
 )
 from ddlib.instruments.predictions import MEASURES, predictions
 from ddlib.networks import build
-from ddlib.presets import METHODS
+from ddlib.presets import made_by
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe, train, train_epochs, train_steps
@@ -94,9 +94,8 @@ def late_images(
 
     Settings, seed and first images are those of `usual`. Experts are shared in `folder`.
     """
-    about = dict(usual.meta["method"])
     low, high = settings.late
-    method = replace(METHODS[about.pop("tag")](**about), min_start=low, max_start=high)
+    method = replace(made_by(usual), min_start=low, max_start=high)
     seed = usual.meta["seed"]
     checkpoint = folder and folder / f"{LATE}-seed{seed}.checkpoint.safetensors"
     return {"images": distill(real, method, seed=seed, checkpoint=checkpoint).images}

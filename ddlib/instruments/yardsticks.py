@@ -11,7 +11,7 @@ from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
 from ddlib.ensemble import Parameters, unflatten
 from ddlib.networks import build
-from ddlib.presets import METHODS
+from ddlib.presets import made_by
 from ddlib.seeds import generator
 from ddlib.training import Recipe, logits, train_steps
 
@@ -24,8 +24,7 @@ def started_from(one: DistilledSet, real: ImageData) -> tuple[Tensor, Tensor]:
     All methods that start from real images start from the same ones when they have the same seed.
     A set that was recorded when draws were made differently began with other images than these.
     """
-    made = dict(one.meta["method"])
-    start = METHODS[made.pop("tag")](**made).initialize(real, one.meta["seed"])
+    start = made_by(one).initialize(real, one.meta["seed"])
     return start["images"], start["labels"]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ddlib.analysis.bias import MEASURES, STEPS
 from ddlib.instruments.bias_gaps import expected_own, gap, of_all, of_random, of_source
-from ddlib.show.looks import LOOKS, finish
+from ddlib.show.looks import LOOKS, finish, name_rows
 from ddlib.show.methods import images
 from ddlib.studies import IPC, Study
 
@@ -133,8 +133,7 @@ def bias_controls(study: Study) -> Figure:
         names.append(CHANGES[variant.split("-")[1]] if variant else look.label)
     axis.axvline(gap(of_random(study, level)).mean(), color="#7F7F7F", linewidth=1, label="random")
     axis.axvline(gap(of_all(study, STEPS, level)).mean(), color="black", linewidth=1)
-    axis.set_yticks(range(len(rows)), names, fontsize=8)
-    axis.set_ylim(len(rows) - 0.5, -0.5)
+    name_rows(axis, names)
     axis.set_xlabel(
         f"gap at chance {level}, points: pale each run, bar their mean\n"
         "vertical lines: all real images (black), random images of the same size (gray)",

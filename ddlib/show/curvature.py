@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ddlib.analysis.curvature import SETS, gains
 from ddlib.instruments.hessian import released_stop, smoothed
-from ddlib.show.looks import LOOKS, Look, finish
+from ddlib.show.looks import GRAY, LOOKS, Look, finish
 from ddlib.studies import Study
 
 OWN = LOOKS | {"real": Look("sample of real images", "#000000", "*")}
@@ -155,7 +155,7 @@ def stopping(values: Float[Tensor, "r s"], profile: str) -> Figure:
         2, 1, figsize=(6, 3.4), sharex=True, sharey=True, layout="constrained"
     )
     for axis, (title, found) in zip(axes, kinds.items(), strict=True):
-        axis.hist(found, bins=60, color="#777777")
+        axis.hist(found, bins=60, color=GRAY)
         axis.axvline(values.mean(), color="black", label="mean of all probes: no bias")
         axis.axvline(found.mean(), color="#D55E00", linestyle="--", label="mean of the estimates")
         axis.set_title(title, fontsize=9, loc="left")

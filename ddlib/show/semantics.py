@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.permutation import Permuted
-from ddlib.show.looks import LOOKS, closed, finish
+from ddlib.show.looks import GRAY, LOOKS, closed, finish
 from ddlib.studies import Study
 
 TITLES = {"own": "test images of its class", "other": "test images of other classes"}
@@ -55,7 +55,7 @@ def p_values(found: Mapping[str, Sequence[float]], scale: str) -> Figure:
         1, len(found), figsize=(8, 2.6), sharey=True, squeeze=False, layout="constrained"
     )
     for axis, (title, values) in zip(axes[0], found.items(), strict=True):
-        axis.hist(values, bins=20, range=(0, 1), color="#777777")
+        axis.hist(values, bins=20, range=(0, 1), color=GRAY)
         axis.axhline(len(values) / 20, color="#D55E00", linestyle="--", label="flat")
         low = 100 * sum(v <= 0.05 for v in values) / len(values)
         axis.set_title(f"{title}\n{low:.0f} % of {len(values)} at most 0.05", fontsize=9)

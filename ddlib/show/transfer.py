@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.gains import gains, kept
-from ddlib.show.looks import LOOKS, finish
+from ddlib.show.looks import LOOKS, finish, name_rows
 from ddlib.studies import Study
 
 
@@ -90,8 +90,7 @@ def _rows_of_runs(
                 )  # fmt: skip
             if runs.numel() > 1:
                 axis.vlines(float(runs.mean()), height - 0.07, height + 0.07, color=look.color)
-    axis.set_yticks(range(len(networks)), networks, fontsize=8)
-    axis.set_ylim(len(networks) - 0.5, -0.5)
+    name_rows(axis, networks)
     return figure, axis
 
 
