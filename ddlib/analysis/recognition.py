@@ -6,7 +6,7 @@ that the sets began with, half `other` holds none of them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import torch
@@ -144,6 +144,8 @@ def _study(
 ) -> Study:
     """All answers as arrays, NaN where a kind has fewer networks than the others."""
     main = [part for key, part in found.items() if key[:2] == (MAIN, "other")]
+    labels = {name: getattr(probes, name).cpu() for name in ("labels", "level_labels")}
+    probes = replace(probes, **labels)  # the answers are on the CPU as well
     arrays = _places(real, probes, main, settings.pictured)
     longest = max((len(t.steps) for t in traces.values()), default=0)
     steps = [padded(torch.tensor(t.steps).float(), longest) for t in traces.values()]
@@ -161,9 +163,8 @@ def _study(
     for (kind, half, seed), logits in found.items():
         where = axes["network"].index(kind), HALVES.index(half), seed
         for name, values in _judged(logits, probes, tuple(traces), longest).items():
-            arrays[name][where] = values.cpu()
+            arrays[name][where] = values
     arrays["steps"] = torch.stack(steps) if steps else torch.zeros(0, 0)
-    arrays = {name: values.cpu() for name, values in arrays.items()}
     return Study("recognition", real.name, asdict(settings), axes, DIMS, arrays)
 
 
@@ -180,7 +181,7 @@ def _judged(logits: Tensors, probes: Probes, traced: Sequence[str], longest: int
 
 def _places(real: ImageData, probes: Probes, main: Sequence[Tensors], most: int) -> Tensors:
     """Where the sets lie in the features of each main recognizer, and a map of the first's."""
-    labels = real.test_labels[: len(main[0]["features-real"])]
+    labels = real.test_labels[: len(main[0]["features-real"])].cpu()
     known = [(p["features-sets"], probes.labels, p["features-real"], labels) for p in main]
     each = [places(*k, NEIGHBORS) for k in known]
     found = {name: torch.stack([e[name] for e in each]) for name in each[0]}

@@ -140,7 +140,7 @@ def taken_apart(
     return TakenApart(
         labels.cpu(),
         pixels_of(data, images).cpu(),
-        {m: {k: v.cpu() for k, v in a.items()} for m, a in attributes.items()},
+        attributes,
         torch.stack([part["losses"] for part in parts]),
         torch.stack([part["right"] for part in parts]),
     )

@@ -44,8 +44,8 @@ class Probe:
         return Probe(torch.linalg.solve(x.T @ x + ridge, x.T @ targets))
 
     def read(self, data: ImageData, images: Float[Tensor, "n 3 h w"]) -> Attributes:
-        """The attributes that standardized images seem to have."""
-        found = cues(pixels_of(data, images)) @ self.weights
+        """The attributes that standardized images seem to have; on the CPU, as those of data."""
+        found = (cues(pixels_of(data, images)) @ self.weights).cpu()
         kinds, (x, y, size, background) = found[:, : len(COLORS)], found[:, len(COLORS) :].T
         place = torch.stack([x, y], 1)
         return {
@@ -79,7 +79,7 @@ def fidelity(found: Attributes, true: Attributes) -> Float[Tensor, " attribute"]
     """How well attributes agree: share of equal colors, correlation of numbers, by attribute."""
     equal = (found["color"] == true["color"]).double().mean()
     numbers = [_correlation(found[name], true[name]) for name in ATTRIBUTES[1:]]
-    return torch.stack([equal, *numbers]).cpu()
+    return torch.stack([equal, *numbers])
 
 
 def _correlation(a: Float[Tensor, "n *d"], b: Float[Tensor, "n *d"]) -> Float[Tensor, ""]:

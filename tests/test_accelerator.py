@@ -1,0 +1,137 @@
+"""Nothing forgets the device: methods, training and every question run where the data lie.
+
+No machine of these tests has a GPU. On a pretended one all must come out as on the CPU.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache, partial
+from importlib import import_module
+from multiprocessing import get_context
+
+import accelerator
+import numpy as np
+import pytest
+import torch
+from accelerator import DEVICE
+from torch import Tensor
+
+import ddlib
+from ddlib.analysis import bias
+from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.presets import METHODS
+from ddlib.studies import OWN_DATA, Study, recorded_sets
+
+# Each question with the name of its own tests' settings, and what a few digits need beside them.
+QUESTIONS = {
+    "agreement": ("TINY", {}),
+    "bias": ("SETTINGS", {"levels": (0.6,), "sizes": (10,), "marks": (2,), "sets": 1, "nets": 1}),
+    "ceiling": ("SMALL", {"nets": 1, "epochs": 1}),
+    "curvature": ("SMALL", {"pool": 400, "real": 20}),
+    "influence": ("SMALL", {"each": 5, "few": (0, 1, 10, 11)}),
+    "mixing": ("SMALL", {}),
+    "recognition": ("QUICK", {}),
+    "semantics": ("SMALL", {"draws": 1, "nets": 1, "steps": 2}),
+    "traits": ("SMALL", {"fitted": 5}),
+    "transfer": ("SETTINGS", {"widths": (), "sets": 1, "nets": 1}),
+    "when_learned": ("SHORT", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Executor]:
+    """A process that has the pretended device."""
+    with ProcessPoolExecutor(1, get_context("spawn"), start) as pool:
+        yield pool
+
+
+def start() -> None:
+    """Bring the device, and make short what the settings below leave long."""
+    accelerator.install()
+    METHODS["dm"] = partial(ddlib.DistributionMatching, steps=2, batch_real=4)
+    bias.STEPS = 4
+    PROTOCOLS.update({name: replace(recipe, epochs=3) for name, recipe in PROTOCOLS.items()})
+
+
+def few(data: str, device: str) -> ddlib.ImageData:
+    """400 training and 100 test images."""
+    real = ddlib.load(data)
+    parts = {k: getattr(real, k)[:400] for k in ("train_images", "train_labels")}
+    parts |= {k: getattr(real, k)[:100] for k in ("test_images", "test_labels")}
+    return replace(real, **parts).to(device)
+
+
+def distilled(tag: str, device: str) -> dict[str, Tensor]:
+    method = ddlib.preset(tag, 1, "fast")
+    short = replace(method, steps=2) if method.steps else method
+    return {"images": ddlib.distill(few("digits", device), short).images.cpu()}
+
+
+def evaluated(protocol: str, device: str) -> dict[str, Tensor]:
+    made = recorded_sets("digits")["mtt"][0]
+    found = ddlib.evaluate(made, few("digits", device), protocol, nets=2)
+    return {"accuracies": torch.tensor(found.accuracies)}
+
+
+def studied(question: str, device: str) -> dict[str, Tensor]:
+    return study(question, device).arrays
+
+
+@cache  # traits ask for the study of influence once more
+def study(question: str, device: str) -> Study:
+    name, others = QUESTIONS[question]
+    settings = replace(getattr(import_module(f"test_{question}"), name), **others)
+    sets = {t: [s.to(device) for s in some] for t, some in recorded_sets("digits").items()}
+    more = {"influence": study("influence", device)} if question == "traits" else {}
+    run = import_module(f"ddlib.analysis.{question}").run
+    return run(few(OWN_DATA.get(question, "digits"), device), sets, settings, **more)
+
+
+def both(find: Callable[[str, str], dict[str, Tensor]], what: str) -> list[dict[str, np.ndarray]]:
+    """What is found on the pretended device and on the CPU."""
+    return [{k: v.numpy() for k, v in find(what, d).items()} for d in (DEVICE, "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("find", "what"),
+    [
+        *((distilled, tag) for tag in METHODS),
+        *((evaluated, protocol) for protocol in PROTOCOLS),
+        *((studied, question) for question in QUESTIONS),
+    ],
+)
+def test_found_on_an_accelerator_as_on_the_cpu(elsewhere: Executor, find, what: str) -> None:
+    """All but a few numbers: sums are cut in other chunks there, and a prediction may flip."""
+    there, here = elsewhere.submit(both, find, what).result()
+    assert there.keys() == here.keys()
+    for name in here:
+        close = np.isclose(there[name], here[name], rtol=0.01, atol=0.01, equal_nan=True)
+        assert close.mean() > 0.9, name
+
+
+def test_every_question_is_asked() -> None:
+    assert set(QUESTIONS) == set(ddlib.studies.QUESTIONS)
+
+
+def refused() -> list[str]:
+    """What CUDA refuses, and what the pretended device says to it."""
+    x = torch.ones(3, device=DEVICE)
+    wrong = (
+        lambda: x + torch.ones(3),
+        lambda: torch.rand(3, device=DEVICE, generator=torch.Generator()),
+        lambda: torch.rand(3, generator=torch.Generator(DEVICE).manual_seed(1)),
+        lambda: torch.cat([x, torch.ones(3)]),
+        x.numpy,
+    )
+    said = []
+    for do in wrong:
+        try:
+            do()
+        except (RuntimeError, TypeError) as error:
+            said.append(str(error))
+    return said
+
+
+def test_the_pretended_device_refuses_what_cuda_refuses(elsewhere: Executor) -> None:
+    assert len(elsewhere.submit(refused).result()) == 5
