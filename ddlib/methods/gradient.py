@@ -168,8 +168,8 @@ def class_gradients(
     each = []
     for x, y in zip(images.split(together), labels.split(together), strict=True):
         copies, total = theta.detach().repeat(len(x), 1).requires_grad_(), 0
-        for part, own in zip(x.split(chunk or n, 1), y.split(chunk or n, 1), strict=True):
-            losses = cross_entropy(forward(net, unflatten(net, copies), part), own)
+        for part, answers in zip(x.split(chunk or n, 1), y.split(chunk or n, 1), strict=True):
+            losses = cross_entropy(forward(net, unflatten(net, copies), part), answers)
             share = losses.sum() * (part.shape[1] / n)
             total = total + torch.autograd.grad(share, copies, create_graph=create_graph)[0]
         each.append(total)
