@@ -56,8 +56,8 @@ def judge_level(result: Result, published: float, tolerance: float) -> str:
 def judge_order(better: Result, worse: Result) -> str:
     """Reproduced: Welch's 95 percent interval of the difference lies above zero.
 
-    It counts every network; networks trained on one set share its luck, so with two sets it is a
-    little too narrow.
+    It counts every network; networks trained on one set share its luck, so it is too narrow where
+    sets differ.
     """
     a, b = better.std**2 / better.n, worse.std**2 / worse.n
     freedom = (a + b) ** 2 / (a**2 / (better.n - 1) + b**2 / (worse.n - 1))

@@ -222,8 +222,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
 
     Of a group of networks as given (`norms`, `others`, `clipping`): one for each run, a recorded
     set with a network seed, as the mean over the group. Runs of one set share its luck, so with two
-    sets an interval is a little too narrow. Of networks at large (`lose-more`, `same-order`): one
-    for each network away from home, from means over runs.
+    sets an interval is too narrow. Of networks at large (`lose-more`, `same-order`): one for each
+    network away from home, from means over runs.
     """
     networks, sources = study.axes["network"], study.axes["source"]
     distilled, gain = study.axes["distilled"], gains(study)

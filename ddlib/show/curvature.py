@@ -94,7 +94,7 @@ def confidence_along(study: Study) -> Figure:
     axes[0].set(xlabel="steps of real training", ylabel="uncertainty", ylim=(0, None))
     axes[0].legend(fontsize=7, frameon=False)
     axes[1].invert_xaxis()
-    axes[1].set(xlabel="mean loss on the set (training goes to the right)", ylim=(0, None))
+    axes[1].set(xlabel="mean loss on the set (falls to the right)", ylim=(0, None))
     axes[1].set_ylabel("trace of the Hessian")
     return finish(figure, list(axes), study.profile)
 

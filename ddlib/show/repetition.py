@@ -53,11 +53,14 @@ def _explain(figure: Figure, axis: Axes) -> None:
 
 def repeat_table(study: Study) -> str:
     """Rank correlations with other networks, by source, as text: mean over networks."""
-    lines = [f"{'':24s}" + "".join(f"{name:>19s}" for name in REPEATS)]
+    widths = [max(8, len(name) + 3) for name in REPEATS]
+    head = (f"{name:>{width}s}" for name, width in zip(REPEATS, widths, strict=True))
+    lines = [f"{'':24s}" + "".join(head)]
     for tag in (t for t in study.axes["source"] if study.settings["nets"][t] > 1):
         values = by_network(study.pick("repeat", source=tag), len(study.axes["net"]))
         mean = values[: study.settings["nets"][tag]].mean(0)
-        lines.append(f"{LOOKS[tag].label:24s}" + "".join(f"{v:19.2f}" for v in mean))
+        cells = (f"{v:{width}.2f}" for v, width in zip(mean, widths, strict=True))
+        lines.append(f"{LOOKS[tag].label:24s}" + "".join(cells))
     return "\n".join(lines)
 
 

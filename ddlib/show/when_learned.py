@@ -128,7 +128,7 @@ def other_recipes(study: Study, sources: Sequence[str]) -> Figure:
         axis.set(xlim=(10, 100), ylim=(0, 102))
     figure.supxlabel("accuracy on real test images, percent", fontsize=9)
     axes[0].set_ylabel("recognized, percent")
-    axes[0].legend(fontsize=6, frameon=False, loc="lower right")
+    axes[-1].legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return finish(figure, list(axes), study.profile)
 
 
