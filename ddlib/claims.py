@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from math import sqrt
 from pathlib import Path
@@ -42,7 +42,14 @@ def ledger(chapter: str | None = None, folder: Path = RECORDED) -> list[Row]:
     names = set(recorded("results", folder))
     read = cache(partial(_findings, folder))  # many claims stand on one study
     rules = {"level": _level, "order": _order, "effect": partial(_effect, read)}
-    return [rules[c["kind"]](c, content["sources"][c["source"]], names, folder) for c in claims]
+    rows = [rules[c["kind"]](c, content["sources"][c["source"]], names, folder) for c in claims]
+    doubts = (content["unverified"].get(c["source"]) for c in claims)
+    return [_marked(row, doubt) for row, doubt in zip(rows, doubts, strict=True)]
+
+
+def _marked(row: Row, doubt: str | None) -> Row:
+    """Say beside a published number that it could not be checked."""
+    return replace(row, published=f"{row.published} ({doubt})") if doubt else row
 
 
 def judge_level(result: Result, published: float, tolerance: float) -> str:

@@ -126,6 +126,11 @@ def expected_effect(claim: dict) -> str:
     return "contradicted" if mean + half < 0 else "not reached"
 
 
+def test_a_number_that_nobody_checked_says_so() -> None:
+    for row in ledger():
+        assert ("unverified" in row.published) == ("not checked by us" in row.source), row.id
+
+
 def test_corrections_say_what_was_mended_and_where_to_see_it() -> None:
     for row in corrections():
         assert set(row) == {"chapter", "released", "mended", "shown"}
