@@ -65,7 +65,9 @@ class Elsewhere(Tensor):
 
     # What PyTorch does for its own tensors alone.
     def __getitem__(self, rows: Any) -> Tensor:
-        return super().__getitem__(tensor(rows, device=DEVICE) if isinstance(rows, list) else rows)
+        every = rows if isinstance(rows, tuple) else (rows,)
+        there = (tensor(r, device=DEVICE) if isinstance(r, list) else r for r in every)
+        return super().__getitem__(tuple(there))
 
     def tolist(self) -> Any:
         return self.cpu().tolist()

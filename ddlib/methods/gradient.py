@@ -126,8 +126,8 @@ def matching_loss(
     """
 
     def distance(rows: Tensor, images: Tensor) -> Tensor:
-        goal = class_gradients(net, theta, real[rows], together, chunk, classes=rows)
-        found = class_gradients(net, theta, images, together, classes=rows, create_graph=True)
+        goal = class_gradients(net, theta, real[rows], chunk, classes=rows)
+        found = class_gradients(net, theta, images, classes=rows, create_graph=True)
         return gradient_distance(goal, found)
 
     groups = torch.arange(len(real), device=real.device).split(together)
@@ -150,7 +150,6 @@ def class_gradients(
     net: nn.Module,
     theta: Float[Tensor, "1 p"],
     images: Float[Tensor, "k b c h w"],
-    together: int = 1,
     chunk: int | None = None,
     *,
     classes: Int[Tensor, " k"] | None = None,
@@ -158,22 +157,19 @@ def class_gradients(
 ) -> Parameters:
     """Gradient (k, ...) of each class's mean cross-entropy with respect to each parameter.
 
-    Every class sees a copy of the one network `theta`. `together` classes run in one pass, and
-    `chunk` images of each; the mean over all images is the sum of the chunks' shares. Without
-    `classes` the images are of classes 0 to k - 1.
+    Every class sees a copy of the one network `theta`, all in one pass, `chunk` images of each at
+    a time; the mean over all images is the sum of the chunks' shares. Without `classes` the images
+    are of classes 0 to k - 1.
     """
-    n = images.shape[1]
-    own = torch.arange(len(images), device=images.device) if classes is None else classes
-    labels = own[:, None].expand(images.shape[:2])
-    each = []
-    for x, y in zip(images.split(together), labels.split(together), strict=True):
-        copies, total = theta.detach().repeat(len(x), 1).requires_grad_(), 0
-        for part, answers in zip(x.split(chunk or n, 1), y.split(chunk or n, 1), strict=True):
-            losses = cross_entropy(forward(net, unflatten(net, copies), part), answers)
-            share = losses.sum() * (part.shape[1] / n)
-            total = total + torch.autograd.grad(share, copies, create_graph=create_graph)[0]
-        each.append(total)
-    return unflatten(net, torch.cat(each))
+    k, n = images.shape[:2]
+    own = torch.arange(k, device=images.device) if classes is None else classes
+    copies, total = theta.detach().repeat(k, 1).requires_grad_(), 0
+    for part in images.split(chunk or n, 1):
+        labels = own[:, None].expand(part.shape[:2])
+        losses = cross_entropy(forward(net, unflatten(net, copies), part), labels)
+        share = losses.sum() * (part.shape[1] / n)
+        total = total + torch.autograd.grad(share, copies, create_graph=create_graph)[0]
+    return unflatten(net, total)
 
 
 def gradient_distance(real: Parameters, synthetic: Parameters) -> Float[Tensor, ""]:

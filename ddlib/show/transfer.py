@@ -13,10 +13,15 @@ from ddlib.show.looks import LOOKS, finish, name_rows
 from ddlib.studies import Study
 
 
+def _but_random(study: Study) -> tuple[list[str], list[int]]:
+    """The sources that are compared with random images, and their places."""
+    rows = [i for i, source in enumerate(study.axes["source"]) if source != "random"]
+    return [study.axes["source"][i] for i in rows], rows
+
+
 def gain_table(study: Study) -> Figure:
     """Points above random images in the same network, as colors and as mean ± spread over runs."""
-    sources = [source for source in study.axes["source"] if source != "random"]
-    rows = [study.axes["source"].index(source) for source in sources]
+    sources, rows = _but_random(study)
     table = gains(study)[:, rows].flatten(2)
     networks = study.axes["network"]
     figure, axis = plt.subplots(
@@ -61,8 +66,7 @@ def gain_runs(study: Study) -> Figure:
 
 def kept_runs(study: Study) -> Figure:
     """The part of the room between random images and the ceiling that every run filled."""
-    sources = [source for source in study.axes["source"] if source != "random"]
-    rows = [study.axes["source"].index(source) for source in sources]
+    sources, rows = _but_random(study)
     figure, axis = _rows_of_runs(study, sources, kept(study)[:, rows])
     axis.axvline(0, color=LOOKS["random"].color, linestyle="--", label="random images")
     axis.axvline(100, color="black", linewidth=1.2, label="10 times as many real images")
