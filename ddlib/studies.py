@@ -146,7 +146,12 @@ class Keeper:
         return tensors
 
 
-def recorded_sets(dataset: str, tags: Sequence[str] = tuple(METHODS), ipc: int = IPC) -> Sets:
+def recorded_sets(
+    dataset: str,
+    tags: Sequence[str] = tuple(METHODS),
+    ipc: int = IPC,
+    device: torch.device | str = "cpu",
+) -> Sets:
     """All recorded sets of a dataset by method, at one number of images per class."""
     shipped = recorded("sets")
     found = {}
@@ -154,7 +159,7 @@ def recorded_sets(dataset: str, tags: Sequence[str] = tuple(METHODS), ipc: int =
         first = set_name(dataset, tag, ipc)
         names = [n for n in shipped if n == first or n.startswith(f"{first}-seed")]
         if names:
-            found[tag] = tuple(load_recorded(name) for name in names)
+            found[tag] = tuple(load_recorded(name).to(device) for name in names)
     return found
 
 
@@ -164,9 +169,7 @@ def record_study(
     """Run one experiment on the recorded sets, or finish it, and save what it found."""
     module = question_module(question)
     real = load(OWN_DATA.get(question, DATASETS[profile]), device_for(profile))
-    sets = {
-        tag: [s.to(real.device) for s in some] for tag, some in recorded_sets(real.name).items()
-    }
+    sets = recorded_sets(real.name, device=real.device)
     if not sets and question not in OWN_DATA:
         make = f"python -m ddlib record --profile {profile} --ipcs {IPC}"
         raise ValueError(f"no distilled sets of {real.name} are recorded; make them with: {make}")

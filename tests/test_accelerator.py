@@ -82,7 +82,7 @@ def studied(question: str, device: str) -> dict[str, Tensor]:
 def study(question: str, device: str) -> Study:
     name, others = QUESTIONS[question]
     settings = replace(getattr(import_module(f"test_{question}"), name), **others)
-    sets = {t: [s.to(device) for s in some] for t, some in recorded_sets("digits").items()}
+    sets = recorded_sets("digits", device=device)
     more = {"influence": study("influence", device)} if question == "traits" else {}
     run = import_module(f"ddlib.analysis.{question}").run
     return run(few(OWN_DATA.get(question, "digits"), device), sets, settings, **more)

@@ -124,7 +124,7 @@ def test_a_killed_study_goes_on_where_it_stopped(
     made, stop = [], [2]
     monkeypatch.setattr(studies, "question_module", lambda question: toy_module(stop, made))
     monkeypatch.setattr(studies, "load", lambda name, device: toy_data())
-    monkeypatch.setattr(studies, "recorded_sets", lambda dataset: {"random": ()})
+    monkeypatch.setattr(studies, "recorded_sets", lambda dataset, device: {"random": ()})
     record = lambda: record_study("toys", "fast", work=tmp_path, note="n", folder=tmp_path)  # noqa: E731
     with pytest.raises(Killed):
         record()
