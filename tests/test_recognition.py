@@ -40,6 +40,7 @@ QUICK = Settings(
     recognizers={
         "convnet-tiny": Recognizer(network="convnet-tiny", epochs=1, seeds=1),
         "convnet": Recognizer(network="convnet", epochs=2, seeds=2),
+        "convnet-long": Recognizer(network="convnet", epochs=3, seeds=2, halves=("other",)),
         "convnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=("other",)),
         "resnet-group": Recognizer(network="convnet-group", epochs=1, seeds=1, halves=("other",)),
         "resnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=("other",)),
@@ -179,8 +180,28 @@ def test_findings_are_differences_of_paired_networks(study: Study) -> None:
     near = study.pick("agreement", source="mtt") - study.pick("agreement", source="dm")
     assert found["mtt_nearer_dm"] == pytest.approx(tuple(near.mean(1).tolist()))
     assert len(found["norm_gm"]) == 1
+    after = recognized(study, "convnet-long", "dm")
+    assert found["long_dm_below_test"] == pytest.approx(
+        tuple((recognition.level(study, "convnet-long", "test") - after).tolist())
+    )
+    assert found["dm_falls"] == pytest.approx(
+        tuple((recognized(study, "convnet", "dm") - after).tolist())
+    )
     leak = [recognized(study, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
     assert found["leak_starts"] == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
+
+
+def test_a_kind_that_was_not_trained_has_no_findings(study: Study) -> None:
+    kept = [i for i, kind in enumerate(study.axes["network"]) if kind != recognition.LONG]
+    arrays = {
+        name: array[kept] if study.dims[name][0] == "network" else array
+        for name, array in study.arrays.items()
+    }
+    kinds = tuple(study.axes["network"][i] for i in kept)
+    short = replace(study, axes={**study.axes, "network": kinds}, arrays=arrays)
+    assert set(findings(study)) - set(findings(short)) >= {"long_bptt_over_test", "gm_falls"}
+    assert findings(short)["norm_gm"] == findings(study)["norm_gm"]
+    assert len(show.recognition_by_kind(short).axes) == len(kinds)
 
 
 def test_a_run_that_was_killed_goes_on(
@@ -197,6 +218,10 @@ def test_every_scale_has_settings() -> None:
         assert settings.recognizers[recognition.MAIN].seeds >= 5
         for about in settings.recognizers.values():
             build(about.network, (3, 16, 16), 10)  # an unknown name fails
+    short, long = (SETTINGS["laptop"].recognizers[k] for k in (recognition.MAIN, recognition.LONG))
+    assert replace(long, epochs=short.epochs, halves=short.halves) == short  # but for its length
+    assert long.epochs == 4 * short.epochs
+    assert recognition.LONG not in SETTINGS["full"].recognizers  # which trains for 40 epochs anyway
 
 
 def test_every_figure_draws_the_study(study: Study) -> None:

@@ -30,7 +30,7 @@ PUBLISHED_TEST = {  # stored outputs of the same notebook, in percent
 }  # fmt: skip
 SHADES = ("#C6C6C6", "#8C8C8C", "#555555", "#111111")
 MARKERS = dict(zip(("convnet-tiny", "convnet", "convnet-batch"), "v^<", strict=True))
-MARKERS |= {"resnet-group": "s", "resnet-batch": "D"}
+MARKERS |= {"convnet-long": "o", "resnet-group": "s", "resnet-batch": "D"}
 
 
 def released_chart() -> Figure:
@@ -101,9 +101,9 @@ def recognition_and_strength(study: Study) -> Figure:
     learned = study.axes["learned"]
     figure, axes = _row(len(learned), 9.5, 2.9)
     for axis, source in zip(axes, learned, strict=True):
-        for kind, marker in MARKERS.items():
+        for kind in study.axes["network"]:
             axis.plot(
-                level(study, kind, "test"), recognized(study, kind, source), marker,
+                level(study, kind, "test"), recognized(study, kind, source), MARKERS[kind],
                 color=LOOKS[source].color, markersize=6, alpha=0.7,
                 fillstyle="full" if "resnet" in kind else "none", label=kind,
             )  # fmt: skip
