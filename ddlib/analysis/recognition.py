@@ -70,9 +70,9 @@ class Settings:
 
 # Published: 20 epochs for the ConvNet-Tiny and 40 for the ConvNet, at rate 0.01, on all real
 # images; how the loaded ResNets were trained is not said. At laptop scale a CPU does it: few
-# epochs, the ConvNet also with four times as many, and ResNets with a quarter of the width.
+# epochs, the ConvNet also as many as published, and ResNets with a quarter of the width.
 _FAST = kinds(6, tiny=12, deep=4, resnets=1, batch=2)
-_LAPTOP = kinds(3, tiny=3, deep=4, lasting=12, width="-narrow")
+_LAPTOP = kinds(3, tiny=3, deep=4, lasting=40, width="-narrow")
 SETTINGS = {
     "fast": Settings(recognizers=_FAST, levels=180, company=100, changes_for_all=False),
     "laptop": Settings(recognizers=_LAPTOP),
