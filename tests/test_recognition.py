@@ -227,12 +227,26 @@ def test_every_scale_has_settings() -> None:
 def test_every_figure_draws_the_study(study: Study) -> None:
     drawn = [show.released_chart()]
     for name in (
-        "by_kind", "and_strength", "leak", "changes", "sureness", "steps", "places", "map"
+        "by_kind", "beside_test", "and_strength", "leak", "changes", "sureness", "steps",
+        "places", "map",
     ):  # fmt: skip
         drawn.append(getattr(show, f"recognition_{name}")(study))
     for figure in drawn[1:]:
         assert figure.get_suptitle() == show.SCALES["fast"]
     assert all(figure.axes for figure in drawn)
+
+
+def test_figure_beside_test_images_shows_both_lengths_and_what_was_published(study: Study) -> None:
+    axis = show.recognition_beside_test(study).axes[0]
+    means = [line.get_ydata()[0] for line in axis.lines if line.get_markersize() == 7]
+    for i, source in enumerate(("random", *study.axes["learned"])):
+        for j, kind in enumerate(("convnet", "convnet-long")):
+            above = recognized(study, kind, source) - recognition.level(study, kind, "test")
+            assert means[2 * i + j] == pytest.approx(above.mean().item())
+    published = dict(zip(study.axes["learned"], axis.collections, strict=True))
+    for source, bar in {"dm": 71, "dc": 68, "dsa": 68, "mtt": 100, "bptt": 100}.items():
+        line = published[source].get_segments()[0]
+        assert line[0][1] == pytest.approx(bar - 80.91), source
 
 
 def test_mended_chart_gives_the_same_bars_to_other_networks() -> None:

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.recognition import MAIN, level, recognized
-from ddlib.show.looks import LOOKS, finish
+from ddlib.analysis.recognition import LONG, MAIN, level, recognized
+from ddlib.show.looks import GRAY, LOOKS, finish
 from ddlib.studies import Study
 
 # The bars of the released chart, digitized from its stored image: trajectory matching, BPTT,
@@ -23,6 +23,7 @@ BARS = (
     (0.95, 0.95, 0.41, 0.36),
 )
 BAR_SOURCES = ("TM", "BPTT", "DM", "GM")
+BAR_OF = {"mtt": "TM", "bptt": "BPTT", "dm": "DM", "dc": "GM", "dsa": "GM"}
 PRINTED = ("ConvNet-Tiny", "ConvNet", "ResNet-18", "ResNet-32")
 FILLED = ("ResNet-18", "ConvNet", "ConvNet-Tiny", "ResNet-34")
 PUBLISHED_TEST = {  # stored outputs of the same notebook, in percent
@@ -94,6 +95,29 @@ def recognition_by_kind(study: Study) -> Figure:
         axis.set_ylim(0, 103)
     axes[0].set_ylabel("images recognized, percent\n(line: real test images)", fontsize=8)
     return finish(figure, axes, study.profile)
+
+
+def recognition_beside_test(study: Study) -> Figure:
+    """Accuracy on sets minus accuracy on real test images: ConvNets trained briefly, and longer."""
+    figure, (axis,) = _row(1, 7.0)
+    sources = ("random", *study.axes["learned"])
+    for x, source in enumerate(sources):
+        look = LOOKS[source]
+        for kind, shift, full in ((MAIN, -0.17, "none"), (LONG, 0.17, "full")):
+            above = recognized(study, kind, source) - level(study, kind, "test")
+            _dots(axis, x + shift, above, look.color, look.marker, fillstyle=full)
+        if source in BAR_OF:
+            bar = BARS[FILLED.index("ConvNet")][BAR_SOURCES.index(BAR_OF[source])]
+            published = 100 * bar - PUBLISHED_TEST["ConvNet"]
+            axis.hlines(published, x - 0.4, x + 0.4, color=GRAY, linestyles=":")
+    axis.axhline(0, color="black", linewidth=1)
+    _name_sources(axis, sources)
+    short, long = (study.settings["recognizers"][k]["epochs"] for k in (MAIN, LONG))
+    axis.set_ylabel(
+        "recognized above real test images, points\n"
+        f"(open: {short} epochs, full: {long}, dotted: published)", fontsize=8,
+    )  # fmt: skip
+    return finish(figure, [axis], study.profile)
 
 
 def recognition_and_strength(study: Study) -> Figure:
