@@ -85,21 +85,26 @@ def _row(n: int, width: float, height: float = 3.2) -> tuple[Figure, list[Axes]]
 
 def recognition_by_kind(study: Study) -> Figure:
     """Accuracy of each kind of network on each source, beside its accuracy on real test images."""
-    figure, axes = _row(len(study.axes["network"]), 9.5, 3.4)
-    for axis, kind in zip(axes, study.axes["network"], strict=True):
+    kinds = study.axes["network"]
+    figure, grid = plt.subplots(2, 3, figsize=(9, 5.6), sharey=True, layout="constrained")
+    for axis in grid.flat[len(kinds) :]:
+        axis.remove()
+    axes = list(grid.flat[: len(kinds)])
+    for axis, kind in zip(axes, kinds, strict=True):
         found = {source: recognized(study, kind, source) for source in study.axes["source"]}
         _panel(axis, found, level(study, kind, "test").mean(), "")
         axis.axhline(level(study, kind, "shuffled").mean(), color="black", linewidth=1, ls=":")
         n = len(level(study, kind, "test"))
         axis.set_title(f"{kind} (n = {n})", fontsize=8)
         axis.set_ylim(0, 103)
-    axes[0].set_ylabel("images recognized, percent\n(line: real test images)", fontsize=8)
+    for axis in axes[::3]:
+        axis.set_ylabel("images recognized, percent\n(line: real test images)", fontsize=8)
     return finish(figure, axes, study.profile)
 
 
 def recognition_beside_test(study: Study) -> Figure:
     """Accuracy on sets minus accuracy on real test images: ConvNets trained briefly, and longer."""
-    figure, (axis,) = _row(1, 7.0)
+    figure, (axis,) = _row(1, 7.0, 3.6)
     sources = ("random", *study.axes["learned"])
     for x, source in enumerate(sources):
         look = LOOKS[source]
@@ -114,9 +119,9 @@ def recognition_beside_test(study: Study) -> Figure:
     _name_sources(axis, sources)
     short, long = (study.settings["recognizers"][k]["epochs"] for k in (MAIN, LONG))
     axis.set_ylabel(
-        "recognized above real test images, points\n"
-        f"(open: {short} epochs, full: {long}, dotted: published)", fontsize=8,
-    )  # fmt: skip
+        f"points above real test images\n(open: {short} epochs, full: {long},\ndotted: published)",
+        fontsize=8,
+    )
     return finish(figure, [axis], study.profile)
 
 
