@@ -68,7 +68,7 @@ def judge_order(better: Result, worse: Result) -> str:
     """
     a, b = better.std**2 / better.n, worse.std**2 / worse.n
     freedom = (a + b) ** 2 / (a**2 / (better.n - 1) + b**2 / (worse.n - 1))
-    return _direction(better.mean - worse.mean, sqrt(a + b), freedom)
+    return _direction(*_around(better.mean - worse.mean, sqrt(a + b), freedom))
 
 
 def _level(claim: Mapping[str, Any], source: str, names: set[str], folder: Path) -> Row:
@@ -108,17 +108,28 @@ def judge_effect(values: Sequence[float], published: float | None) -> str:
     if len(values) < 2:
         return "not reached"
     mean = fmean(values)
-    verdict = _direction(mean, stdev(values) / sqrt(len(values)), float(len(values) - 1))
+    verdict = _direction(*interval(values))
     small = published is not None and mean < published / 2
     return "weaker" if verdict == "reproduced" and small else verdict
 
 
-def _direction(mean: float, error: float, freedom: float) -> str:
-    """Is a quantity that should be positive told apart from zero, given its standard error?"""
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Student's 95 percent interval of the mean of independent values, lower end first."""
+    n = len(values)
+    return _around(fmean(values), stdev(values) / sqrt(n), float(n - 1))
+
+
+def _around(mean: float, error: float, freedom: float) -> tuple[float, float]:
+    """The interval of a mean, given its standard error."""
     half = student.ppf((1 + CONFIDENCE) / 2, freedom) * error
-    if mean > half:
+    return mean - half, mean + half
+
+
+def _direction(low: float, high: float) -> str:
+    """Is a quantity that should be positive told apart from zero?"""
+    if low > 0:
         return "reproduced"
-    return "contradicted" if mean < -half else "not reached"
+    return "contradicted" if high < 0 else "not reached"
 
 
 def _findings(folder: Path, name: str) -> tuple[dict[str, tuple[float, ...]], str] | None:

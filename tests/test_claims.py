@@ -10,7 +10,15 @@ import pytest
 from scipy.stats import sem, ttest_ind
 from scipy.stats import t as student
 
-from ddlib.claims import VERDICTS, corrections, judge_effect, judge_level, judge_order, ledger
+from ddlib.claims import (
+    VERDICTS,
+    corrections,
+    interval,
+    judge_effect,
+    judge_level,
+    judge_order,
+    ledger,
+)
 from ddlib.results import RECORDED, Result
 from ddlib.studies import findings, load_study
 
@@ -70,6 +78,12 @@ def test_an_effect_needs_the_claimed_sign_and_half_the_size(
     values: tuple[float, ...], published: float | None, verdict: str
 ) -> None:
     assert judge_effect(values, published) == verdict
+
+
+def test_interval_is_students() -> None:
+    values = (2.0, 3.0, 4.0, 9.0)
+    known = student.interval(0.95, 3, fmean(values), sem(values))
+    assert interval(values) == pytest.approx(known)
 
 
 def test_recorded_results_change_the_verdict(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ QUICK = Settings(
     recognizers={
         "convnet-tiny": Recognizer(network="convnet-tiny", epochs=1, seeds=1),
         "convnet": Recognizer(network="convnet", epochs=2, seeds=2),
+        "convnet-long": Recognizer(network="convnet", epochs=3, seeds=2, halves=("other",)),
         "convnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=("other",)),
         "resnet-group": Recognizer(network="convnet-group", epochs=1, seeds=1, halves=("other",)),
         "resnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=("other",)),
@@ -179,8 +180,28 @@ def test_findings_are_differences_of_paired_networks(study: Study) -> None:
     near = study.pick("agreement", source="mtt") - study.pick("agreement", source="dm")
     assert found["mtt_nearer_dm"] == pytest.approx(tuple(near.mean(1).tolist()))
     assert len(found["norm_gm"]) == 1
+    after = recognized(study, "convnet-long", "dm")
+    assert found["long_dm_below_test"] == pytest.approx(
+        tuple((recognition.level(study, "convnet-long", "test") - after).tolist())
+    )
+    assert found["dm_falls"] == pytest.approx(
+        tuple((recognized(study, "convnet", "dm") - after).tolist())
+    )
     leak = [recognized(study, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
     assert found["leak_starts"] == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
+
+
+def test_a_kind_that_was_not_trained_has_no_findings(study: Study) -> None:
+    kept = [i for i, kind in enumerate(study.axes["network"]) if kind != recognition.LONG]
+    arrays = {
+        name: array[kept] if study.dims[name][0] == "network" else array
+        for name, array in study.arrays.items()
+    }
+    kinds = tuple(study.axes["network"][i] for i in kept)
+    short = replace(study, axes={**study.axes, "network": kinds}, arrays=arrays)
+    assert set(findings(study)) - set(findings(short)) >= {"long_bptt_over_test", "gm_falls"}
+    assert findings(short)["norm_gm"] == findings(study)["norm_gm"]
+    assert len(show.recognition_by_kind(short).axes) == len(kinds)
 
 
 def test_a_run_that_was_killed_goes_on(
@@ -197,17 +218,35 @@ def test_every_scale_has_settings() -> None:
         assert settings.recognizers[recognition.MAIN].seeds >= 5
         for about in settings.recognizers.values():
             build(about.network, (3, 16, 16), 10)  # an unknown name fails
+    short, long = (SETTINGS["laptop"].recognizers[k] for k in (recognition.MAIN, recognition.LONG))
+    assert replace(long, epochs=short.epochs, halves=short.halves) == short  # but for its length
+    assert long.epochs == SETTINGS["full"].recognizers[recognition.MAIN].epochs
+    assert recognition.LONG not in SETTINGS["full"].recognizers  # which trains for 40 epochs anyway
 
 
 def test_every_figure_draws_the_study(study: Study) -> None:
     drawn = [show.released_chart()]
     for name in (
-        "by_kind", "and_strength", "leak", "changes", "sureness", "steps", "places", "map"
+        "by_kind", "beside_test", "and_strength", "leak", "changes", "sureness", "steps",
+        "places", "map",
     ):  # fmt: skip
         drawn.append(getattr(show, f"recognition_{name}")(study))
     for figure in drawn[1:]:
         assert figure.get_suptitle() == show.SCALES["fast"]
     assert all(figure.axes for figure in drawn)
+
+
+def test_figure_beside_test_images_shows_both_lengths_and_what_was_published(study: Study) -> None:
+    axis = show.recognition_beside_test(study).axes[0]
+    means = [line.get_ydata()[0] for line in axis.lines if line.get_markersize() == 7]
+    for i, source in enumerate(("random", *study.axes["learned"])):
+        for j, kind in enumerate(("convnet", "convnet-long")):
+            above = recognized(study, kind, source) - recognition.level(study, kind, "test")
+            assert means[2 * i + j] == pytest.approx(above.mean().item())
+    published = dict(zip(study.axes["learned"], axis.collections, strict=True))
+    for source, bar in {"dm": 71, "dc": 68, "dsa": 68, "mtt": 100, "bptt": 100}.items():
+        line = published[source].get_segments()[0]
+        assert line[0][1] == pytest.approx(bar - 80.91), source
 
 
 def test_mended_chart_gives_the_same_bars_to_other_networks() -> None:

@@ -17,16 +17,24 @@ from ddlib.channels import from_pixels
 from ddlib.data import ImageData
 from ddlib.instruments.judging import MEASURES, accuracy_along, class_map, measure, padded, places
 from ddlib.instruments.probes import LEVELS, VERSIONS, Probes, probes_of
-from ddlib.instruments.recognizers import Recognizer, answer, needs_company, recognizer
+from ddlib.instruments.recognizers import (
+    HALVES,
+    LONG,
+    MAIN,
+    Recognizer,
+    answer,
+    kinds,
+    needs_company,
+    recognizer,
+)
 from ddlib.results import Trace, load_trace, recorded, set_name
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
 
-HALVES = ("own", "other")
 NEIGHBORS = 10
-MAIN = "convnet"  # the kind of network whose features are looked at: the sets were made with it
 LEARNED = ("dm", "dc", "dsa", "mtt", "bptt")  # sources that begin somewhere and move
-WEAK = ("dm", "dc", "dsa")  # what the published ResNets recognize least
+GM = ("dc", "dsa")
+WEAK = ("dm", *GM)  # what the published ResNets recognize least
 _NETWORKS = ("network", "half", "seed")
 DIMS = {
     "sets": (*_NETWORKS, "measure", "source", "set", "version"),
@@ -60,32 +68,15 @@ class Settings:
     changes_for_all: bool = True  # else only the main kind sees the changed copies
 
 
-def _recognizers(
-    epochs: int, *, tiny: int, deep: int, width: str = "", resnets: int = 5, batch: int = 5
-) -> dict[str, Recognizer]:
-    """The five kinds by epochs and number; only plain ConvNets are trained on both halves."""
-    kinds = {
-        "convnet-tiny": ("convnet-tiny", tiny, 5, HALVES),
-        "convnet": ("convnet", epochs, 5, HALVES),
-        "convnet-batch": ("convnet-batch", epochs, batch, HALVES[1:]),
-        "resnet-group": (f"resnet18-group{width}", deep, resnets, HALVES[1:]),
-        "resnet-batch": (f"resnet18-batch{width}", deep, resnets, HALVES[1:]),
-    }
-    return {
-        kind: Recognizer(network=network, epochs=long, seeds=seeds, halves=halves)
-        for kind, (network, long, seeds, halves) in kinds.items()
-    }
-
-
 # Published: 20 epochs for the ConvNet-Tiny and 40 for the ConvNet, at rate 0.01, on all real
 # images; how the loaded ResNets were trained is not said. At laptop scale a CPU does it: few
-# epochs, fewer networks with batch norm, and two ResNets of each kind with a quarter of the width.
-_FAST = _recognizers(6, tiny=12, deep=4, resnets=1, batch=2)
-_LAPTOP = _recognizers(3, tiny=3, deep=4, width="-narrow", resnets=2, batch=3)
+# epochs, the ConvNet also as many as published, and ResNets with a quarter of the width.
+_FAST = kinds(6, tiny=12, deep=4, resnets=1, batch=2)
+_LAPTOP = kinds(3, tiny=3, deep=4, lasting=40, width="-narrow")
 SETTINGS = {
     "fast": Settings(recognizers=_FAST, levels=180, company=100, changes_for_all=False),
     "laptop": Settings(recognizers=_LAPTOP),
-    "full": Settings(recognizers=_recognizers(40, tiny=20, deep=40)),
+    "full": Settings(recognizers=kinds(40, tiny=20, deep=40)),
 }
 
 
@@ -220,18 +211,13 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
 
     Networks of two kinds are paired by their seed; a kind with fewer networks decides how many.
     """
-    gm = ("dc", "dsa")
     get = lambda sources, network=MAIN, **where: over_sources(study, network, sources, **where)  # noqa: E731
-    learned, test = study.axes["learned"], level(study, MAIN, "test")
+    learned = study.axes["learned"]
     gain = lambda network: get(WEAK, network) - level(study, network, "test")  # noqa: E731
-    rivals = {"dm": get(["dm"]), "gm": get(gm), "test": test}
-    found = {
-        **{f"{a}_over_{b}": (get([a]), rivals[b]) for a in ("bptt", "mtt") for b in rivals},
-        "dm_below_test": (test, get(["dm"])),
-        "gm_below_test": (test, get(gm)),
+    found = _order(study, MAIN) | {
         "convnet_over_resnet": (get(WEAK), get(WEAK, "resnet-batch")),
         "norm_dm": (get(["dm"]), get(["dm"], "convnet-batch")),
-        "norm_gm": (get(gm), get(gm, "convnet-batch")),
+        "norm_gm": (get(GM), get(GM, "convnet-batch")),
         "architecture": (gain("convnet-batch"), gain("resnet-batch")),
         "tiny_below_convnet": (get(WEAK), get(WEAK, "convnet-tiny")),
         "relative_to_test": (gain(MAIN), gain("resnet-batch")),
@@ -241,7 +227,21 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         "dm_beyond_starts": (get(["dm"]), get(["dm"], version="start")),
         "mtt_nearer_dm": tuple(study.pick("agreement", source=s).mean(1) for s in ("mtt", "dm")),
     }
+    if LONG in study.axes["network"]:
+        found |= {f"long_{name}": pair for name, pair in _order(study, LONG).items()}
+        found |= {
+            "dm_falls": (get(["dm"]), get(["dm"], LONG)),
+            "gm_falls": (get(GM), get(GM, LONG)),
+        }
     return {name: _difference(*pair) for name, pair in found.items()}
+
+
+def _order(study: Study, network: str) -> dict[str, tuple[Tensor, Tensor]]:
+    """What the published chart puts above what, as one kind of network recognizes it."""
+    get = partial(over_sources, study, network)
+    rivals = {"dm": get(["dm"]), "gm": get(GM), "test": level(study, network, "test")}
+    found = {f"{a}_over_{b}": (get([a]), rivals[b]) for a in ("bptt", "mtt") for b in rivals}
+    return found | {f"{b}_below_test": (rivals["test"], rivals[b]) for b in ("dm", "gm")}
 
 
 def _difference(a: Float[Tensor, " m"], b: Float[Tensor, " n"]) -> tuple[float, ...]:

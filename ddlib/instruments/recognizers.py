@@ -11,6 +11,10 @@ from ddlib.ensemble import loaded
 from ddlib.networks import build
 from ddlib.training import Recipe, train
 
+HALVES = ("own", "other")
+MAIN = "convnet"  # the network that the sets were made with
+LONG = "convnet-long"  # the same, trained on: few epochs may decide what is recognized
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recognizer:
@@ -19,9 +23,35 @@ class Recognizer:
     network: str
     epochs: int
     seeds: int = 5
-    halves: tuple[str, ...] = ("own", "other")
+    halves: tuple[str, ...] = HALVES
     lr: float = 0.02
     batch: int = 128
+
+
+def kinds(
+    epochs: int,
+    *,
+    tiny: int,
+    deep: int,
+    lasting: int = 0,
+    width: str = "",
+    resnets: int = 5,
+    batch: int = 5,
+) -> dict[str, Recognizer]:
+    """All kinds by epochs (without any, none) and number; only plain ConvNets get both halves."""
+    about = {
+        "convnet-tiny": ("convnet-tiny", tiny, 5, HALVES),
+        MAIN: (MAIN, epochs, 5, HALVES),
+        LONG: (MAIN, lasting, 5, HALVES[1:]),
+        "convnet-batch": ("convnet-batch", epochs, batch, HALVES[1:]),
+        "resnet-group": (f"resnet18-group{width}", deep, resnets, HALVES[1:]),
+        "resnet-batch": (f"resnet18-batch{width}", deep, resnets, HALVES[1:]),
+    }
+    return {
+        kind: Recognizer(network=network, epochs=long, seeds=seeds, halves=halves)
+        for kind, (network, long, seeds, halves) in about.items()
+        if long
+    }
 
 
 def recognizer(real: ImageData, rows: Int[Tensor, " n"], about: Recognizer, seed: int) -> nn.Module:

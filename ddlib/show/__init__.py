@@ -46,6 +46,7 @@ from ddlib.show.mixing import (
 )
 from ddlib.show.recognition import (
     recognition_and_strength,
+    recognition_beside_test,
     recognition_by_kind,
     recognition_changes,
     recognition_leak,
@@ -127,6 +128,7 @@ __all__ = [
     "published_top",
     "published_traces",
     "recognition_and_strength",
+    "recognition_beside_test",
     "recognition_by_kind",
     "recognition_changes",
     "recognition_leak",

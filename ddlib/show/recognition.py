@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.recognition import MAIN, level, recognized
-from ddlib.show.looks import LOOKS, finish
+from ddlib.analysis.recognition import LONG, MAIN, level, recognized
+from ddlib.show.looks import GRAY, LOOKS, finish
 from ddlib.studies import Study
 
 # The bars of the released chart, digitized from its stored image: trajectory matching, BPTT,
@@ -23,6 +23,7 @@ BARS = (
     (0.95, 0.95, 0.41, 0.36),
 )
 BAR_SOURCES = ("TM", "BPTT", "DM", "GM")
+BAR_OF = {"mtt": "TM", "bptt": "BPTT", "dm": "DM", "dc": "GM", "dsa": "GM"}
 PRINTED = ("ConvNet-Tiny", "ConvNet", "ResNet-18", "ResNet-32")
 FILLED = ("ResNet-18", "ConvNet", "ConvNet-Tiny", "ResNet-34")
 PUBLISHED_TEST = {  # stored outputs of the same notebook, in percent
@@ -30,7 +31,7 @@ PUBLISHED_TEST = {  # stored outputs of the same notebook, in percent
 }  # fmt: skip
 SHADES = ("#C6C6C6", "#8C8C8C", "#555555", "#111111")
 MARKERS = dict(zip(("convnet-tiny", "convnet", "convnet-batch"), "v^<", strict=True))
-MARKERS |= {"resnet-group": "s", "resnet-batch": "D"}
+MARKERS |= {"convnet-long": "o", "resnet-group": "s", "resnet-batch": "D"}
 
 
 def released_chart() -> Figure:
@@ -84,16 +85,44 @@ def _row(n: int, width: float, height: float = 3.2) -> tuple[Figure, list[Axes]]
 
 def recognition_by_kind(study: Study) -> Figure:
     """Accuracy of each kind of network on each source, beside its accuracy on real test images."""
-    figure, axes = _row(len(study.axes["network"]), 9.5, 3.4)
-    for axis, kind in zip(axes, study.axes["network"], strict=True):
+    kinds = study.axes["network"]
+    figure, grid = plt.subplots(2, 3, figsize=(9, 5.6), sharey=True, layout="constrained")
+    for axis in grid.flat[len(kinds) :]:
+        axis.remove()
+    axes = list(grid.flat[: len(kinds)])
+    for axis, kind in zip(axes, kinds, strict=True):
         found = {source: recognized(study, kind, source) for source in study.axes["source"]}
         _panel(axis, found, level(study, kind, "test").mean(), "")
         axis.axhline(level(study, kind, "shuffled").mean(), color="black", linewidth=1, ls=":")
         n = len(level(study, kind, "test"))
         axis.set_title(f"{kind} (n = {n})", fontsize=8)
         axis.set_ylim(0, 103)
-    axes[0].set_ylabel("images recognized, percent\n(line: real test images)", fontsize=8)
+    for axis in axes[::3]:
+        axis.set_ylabel("images recognized, percent\n(line: real test images)", fontsize=8)
     return finish(figure, axes, study.profile)
+
+
+def recognition_beside_test(study: Study) -> Figure:
+    """Accuracy on sets minus accuracy on real test images: ConvNets trained briefly, and longer."""
+    figure, (axis,) = _row(1, 7.0, 3.6)
+    sources = ("random", *study.axes["learned"])
+    for x, source in enumerate(sources):
+        look = LOOKS[source]
+        for kind, shift, full in ((MAIN, -0.17, "none"), (LONG, 0.17, "full")):
+            above = recognized(study, kind, source) - level(study, kind, "test")
+            _dots(axis, x + shift, above, look.color, look.marker, fillstyle=full)
+        if source in BAR_OF:
+            bar = BARS[FILLED.index("ConvNet")][BAR_SOURCES.index(BAR_OF[source])]
+            published = 100 * bar - PUBLISHED_TEST["ConvNet"]
+            axis.hlines(published, x - 0.4, x + 0.4, color=GRAY, linestyles=":")
+    axis.axhline(0, color="black", linewidth=1)
+    _name_sources(axis, sources)
+    short, long = (study.settings["recognizers"][k]["epochs"] for k in (MAIN, LONG))
+    axis.set_ylabel(
+        f"points above real test images\n(open: {short} epochs, full: {long},\ndotted: published)",
+        fontsize=8,
+    )
+    return finish(figure, [axis], study.profile)
 
 
 def recognition_and_strength(study: Study) -> Figure:
@@ -101,9 +130,9 @@ def recognition_and_strength(study: Study) -> Figure:
     learned = study.axes["learned"]
     figure, axes = _row(len(learned), 9.5, 2.9)
     for axis, source in zip(axes, learned, strict=True):
-        for kind, marker in MARKERS.items():
+        for kind in study.axes["network"]:
             axis.plot(
-                level(study, kind, "test"), recognized(study, kind, source), marker,
+                level(study, kind, "test"), recognized(study, kind, source), MARKERS[kind],
                 color=LOOKS[source].color, markersize=6, alpha=0.7,
                 fillstyle="full" if "resnet" in kind else "none", label=kind,
             )  # fmt: skip
