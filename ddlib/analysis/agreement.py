@@ -105,10 +105,11 @@ def with_late(real: ImageData, sets: Sets, settings: Settings, keep: Keep) -> Se
     """The sets, and late ones beside the first of trajectory matching if the settings ask so."""
     usual = sets.get("mtt", ())[: settings.late_sets]
     folder = getattr(keep, "folder", None)  # where parts are files, experts and checkpoints are
-    made = [
-        replace(one, **keep(f"{LATE}-set-{i}", partial(late_images, real, one, settings, folder)))
+    parts = [
+        keep(f"{LATE}-set-{i}", partial(late_images, real, one, settings, folder))
         for i, one in enumerate(usual)
     ]
+    made = [replace(o, **part).to(real.device) for o, part in zip(usual, parts, strict=True)]
     return {**sets, LATE: made} if made else sets
 
 
@@ -180,7 +181,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
 
 def compared(real: ImageData, runs: dict[str, Tensor], pools: Pools, settings: Settings) -> Study:
     """The study: how alike each network is to those of equal accuracy in each pool."""
-    labels = real.test_labels[: settings.images]
+    labels = real.test_labels[: settings.images].cpu()  # as all predictions
     members = {"early": len(pools["early"]), "subset": len(pools["subset"])}
     members |= {"stopped": len(pools["subset"]), "full-batch": len(pools["full-batch"])}
     axes = {
@@ -204,7 +205,7 @@ def compared(real: ImageData, runs: dict[str, Tensor], pools: Pools, settings: S
     }  # fmt: skip
     found = [one_source(tag, runs, pools, labels, settings.within) for tag in runs]
     # Where a source has fewer sets than others there is NaN.
-    arrays = {n: pad_sequence([f[n] for f in found], True, torch.nan).cpu() for n in dims}
+    arrays = {n: pad_sequence([f[n] for f in found], True, torch.nan) for n in dims}
     return Study("agreement", real.name, asdict(settings), axes, dims, arrays)
 
 
