@@ -18,6 +18,7 @@ CONTROL_LABELS = {
     "noise": "noise images",
     "other": "another method's set",
     "twin": "the method's other set",
+    "worthy": "more real images, same weight",
 }
 
 
