@@ -169,11 +169,11 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         return trained(key, change, name, real, _chosen(sets[tag], r), s, r)
 
     arrays = {
-        "accuracy": _table(dosed, s.sources, s.doses, range(s.runs)),
-        "control": _table(controlled, s.probed, s.controls, range(s.control_runs)),
-        "change": _table(changed, s.changed, s.changes, range(s.change_runs)),
-        "order": _table(ordered, s.probed, s.orders, range(s.control_runs)),
-        "wide": _table(dosed, s.wide_sources, s.wide, range(s.wide_runs)),
+        "accuracy": _table(dosed, s.runs, s.sources, s.doses),
+        "control": _table(controlled, s.control_runs, s.probed, s.controls),
+        "change": _table(changed, s.change_runs, s.changed, s.changes),
+        "order": _table(ordered, s.control_runs, s.probed, s.orders),
+        "wide": _table(dosed, s.wide_runs, s.wide_sources, s.wide),
         "outside": torch.stack([torch.stack([outside(o) for o in sets[t]]) for t in s.sources]),
         "histogram": torch.stack(
             [histogram(torch.cat([o.images for o in sets[t]]), real) for t in s.sources]
@@ -190,8 +190,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     then still is above as many images that are all real; `gap TAG` is that lead without them.
     `lead at K TAG` is the lead at a wide dose, `gone at K TAG` how far it is below the gap.
     """
-    found = {}
-    dose = study.settings["dose"]
+    found, dose = {}, study.settings["dose"]
     for tag in study.axes["source"]:
         alone, joined = (study.pick("accuracy", source=tag, dose=k) for k in (0, dose))
         found[f"dip {tag}"] = alone - joined
@@ -219,10 +218,11 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     return {name: tuple(values.tolist()) for name, values in found.items()}
 
 
-def _table(cell: Callable[..., Tensor], *axes: Sequence) -> Tensor:
-    """The scalars `cell(a, b, ...)` for all labels of all axes."""
-    values = [cell(*labels) for labels in product(*axes)]
-    return (torch.stack(values) if values else torch.empty(0)).view([len(axis) for axis in axes])
+def _table(cell: Callable[..., Tensor], runs: int, *axes: Sequence) -> Tensor:
+    """The scalars `cell(a, b, run)` for all labels a, b of the axes, made run after run."""
+    values = [cell(*labels, run) for run in range(runs) for labels in product(*axes)]
+    table = torch.stack(values) if values else torch.empty(0)
+    return table.view(runs, *map(len, axes)).movedim(0, -1).contiguous()
 
 
 def _chosen(some: Sequence[DistilledSet], run: int) -> DistilledSet:
