@@ -164,6 +164,20 @@ def test_an_interrupted_run_resumes(real: ddlib.ImageData, sets: Sets, tmp_path:
     assert len(set(asked)) == 18, "two parts share a key"
 
 
+def test_each_number_stands_under_its_labels(real: ddlib.ImageData, sets: Sets) -> None:
+    asked = {}
+    keep = lambda key, make: {"accuracy": torch.tensor(asked.setdefault(key, 1.0 + len(asked)))}  # noqa: E731
+    study = mixing.run(real, sets, SMALL, keep)
+    assert list(asked)[:7] == [
+        *(f"{tag}-{k}-0" for tag in SMALL.sources for k in SMALL.doses), "random-0-1",
+    ]  # fmt: skip
+    assert study.pick("accuracy", source="dm", dose=3, run=1) == asked["dm-3-1"]
+    assert study.pick("wide", wide_source="bptt", wide_dose=5, wide_run=0) == asked["bptt-5-0"]
+    assert (
+        study.pick("control", probed="bptt", control="twin", control_run=0) == asked["bptt-twin-0"]
+    )
+
+
 def test_runs_differ_in_set_draw_and_network(real: ddlib.ImageData, sets: Sets) -> None:
     first, second = (mixing.mixed(real, sets["dm"][r], 3, SMALL, r) for r in (0, 1))
     assert first.seed != second.seed
