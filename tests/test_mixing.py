@@ -9,6 +9,7 @@ from helpers import Killed, assert_same_arrays, killed_after, relative_error, to
 from torch import Tensor
 
 import ddlib
+from ddlib import show
 from ddlib.analysis import mixing
 from ddlib.analysis.mixing import CHANGES, CONTROLS, ORDERS, SETTINGS, Settings
 from ddlib.ensemble import flatten
@@ -207,6 +208,19 @@ def test_findings_are_differences_within_a_run(real: ddlib.ImageData, sets: Sets
     assert found["gain noise bptt"] == (-3.0,)
     assert found["set, then real bptt"] == (5.0,)
     assert found["real, then set bptt"] == (-1.0,)
+
+
+def test_a_lead_is_drawn_run_by_run(real: ddlib.ImageData, sets: Sets) -> None:
+    study = mixing.run(real, sets, SMALL)
+    drawn = show.mixing_doses(study, over="random").axes[0]
+    lead = study.pick("accuracy", source="dm", dose=3) - study.pick(
+        "accuracy", source="random", dose=3
+    )
+    points = [tuple(map(float, line.get_ydata())) for line in drawn.lines]
+    assert tuple(lead.tolist()) in points
+    assert [text.get_text() for text in drawn.get_legend().get_texts()] == [
+        show.LOOKS[tag].label for tag in ("dm", "bptt")
+    ]
 
 
 @pytest.mark.parametrize("profile", SETTINGS)
