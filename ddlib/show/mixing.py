@@ -86,7 +86,7 @@ def mixing_controls(study: Study, tag: str) -> Figure:
     for row, values in enumerate(rows.values()):
         _points(axis, row, values, tag)
     axis.set_yticks(range(len(rows)), list(rows))
-    axis.set_xlabel(f"points of accuracy gained against the {LOOKS[tag].label} set alone")
+    axis.set_xlabel(f"points gained against the {LOOKS[tag].label} set alone")
     return finish(figure, [axis], study.profile)
 
 
