@@ -9,6 +9,7 @@ from helpers import Killed, assert_same_arrays, killed_after, relative_error, to
 from torch import Tensor
 
 import ddlib
+from ddlib import show
 from ddlib.analysis import mixing
 from ddlib.analysis.mixing import CHANGES, CONTROLS, ORDERS, SETTINGS, Settings
 from ddlib.ensemble import flatten
@@ -21,7 +22,7 @@ from ddlib.training import Recipe, train
 SMALL = Settings(
     sources=("random", "dm", "bptt"), doses=(0, 3), runs=2, wide=(5,),
     wide_sources=("random", "bptt"), wide_runs=1, probed=("bptt",), control_runs=1, dose=3,
-    changed=("dm",), change_runs=1, steps=4,
+    many=6, changed=("dm",), change_runs=1, steps=4,
 )  # fmt: skip
 
 
@@ -41,8 +42,9 @@ def way(real: ddlib.ImageData, task: Task) -> Tensor:
     """How far the weights move when a task is trained for one plain step."""
     net = build("convnet", real.shape, len(real.classes))
     once = replace(task.recipe, epochs=1, momentum=0.0)
+    weights = None if task.weights is None else task.weights[None]
     before, after = (
-        flatten(net, train(net, task.images, task.labels, recipe, [task.seed]))
+        flatten(net, train(net, task.images, task.labels, recipe, [task.seed], weights=weights))
         for recipe in (replace(once, epochs=0), once)
     )
     return after - before
@@ -77,6 +79,17 @@ def test_dilution_is_a_lower_rate(real: ddlib.ImageData, sets: Sets) -> None:
     assert relative_error(kept, alone + way(real, guests)) < 1e-4
 
 
+def test_worthy_guests_weigh_as_much_as_few(real: ddlib.ImageData, sets: Sets) -> None:
+    """Six guests a class at half of the weight pull as the mean of three and three others does."""
+    own, six = sets["bptt"][0], [part.unflatten(0, (3, 6)) for part in draw(real, 6, 0)]
+    halves = [
+        Task(*mixture(own, *(part[:, rows].flatten(0, 1) for part in six)), Recipe(epochs=4), 0)
+        for rows in (slice(3), slice(3, 6))
+    ]
+    worthy = way(real, controlled("worthy", real, sets))
+    assert relative_error(worthy, sum(way(real, half) for half in halves) / 2) < 1e-4
+
+
 def test_each_control_has_the_guests_it_names(real: ddlib.ImageData, sets: Sets) -> None:
     guests = {name: controlled(name, real, sets).images[9:] for name in CONTROLS}
     assert torch.equal(guests["other"], sets["dm"][0].images)
@@ -84,6 +97,7 @@ def test_each_control_has_the_guests_it_names(real: ddlib.ImageData, sets: Sets)
     assert torch.equal(guests["kept"], draw(real, 3, 0)[0])
     assert guests["noise"].std() == pytest.approx(1, abs=0.1)
     assert len(guests["diluted"]) == 0
+    assert torch.equal(guests["worthy"], draw(real, SMALL.many, 0)[0])
     assert controlled("longer", real, sets).recipe.epochs == 2 * SMALL.steps
     with pytest.raises(ValueError, match="unknown control 'salt'; choose one of: diluted"):
         controlled("salt", real, sets)
@@ -146,9 +160,23 @@ def test_an_interrupted_run_resumes(real: ddlib.ImageData, sets: Sets, tmp_path:
     whole = mixing.run(real, sets, SMALL)
     keep, asked = Keeper(tmp_path, {}), []
     with pytest.raises(Killed):
-        mixing.run(real, sets, SMALL, killed_after(keep, 16, asked))
+        mixing.run(real, sets, SMALL, killed_after(keep, 17, asked))
     assert_same_arrays(mixing.run(real, sets, SMALL, keep), whole)
-    assert len(set(asked)) == 17, "two parts share a key"
+    assert len(set(asked)) == 18, "two parts share a key"
+
+
+def test_each_number_stands_under_its_labels(real: ddlib.ImageData, sets: Sets) -> None:
+    asked = {}
+    keep = lambda key, make: {"accuracy": torch.tensor(asked.setdefault(key, 1.0 + len(asked)))}  # noqa: E731
+    study = mixing.run(real, sets, SMALL, keep)
+    assert list(asked)[:7] == [
+        *(f"{tag}-{k}-0" for tag in SMALL.sources for k in SMALL.doses), "random-0-1",
+    ]  # fmt: skip
+    assert study.pick("accuracy", source="dm", dose=3, run=1) == asked["dm-3-1"]
+    assert study.pick("wide", wide_source="bptt", wide_dose=5, wide_run=0) == asked["bptt-5-0"]
+    assert (
+        study.pick("control", probed="bptt", control="twin", control_run=0) == asked["bptt-twin-0"]
+    )
 
 
 def test_runs_differ_in_set_draw_and_network(real: ddlib.ImageData, sets: Sets) -> None:
@@ -172,13 +200,27 @@ def test_findings_are_differences_within_a_run(real: ddlib.ImageData, sets: Sets
     assert found["gain random"] == (3.0, 3.0)
     assert found["lead bptt"] == (17.0, 20.0)
     assert found["closing bptt"] == (13.0, 11.0)
-    assert found["gone bptt"] == (28.0,)  # 30 points above random images, 2 are left
+    assert found["lead at 5 bptt"] == (2.0,)
+    assert found["gone at 5 bptt"] == (28.0,)  # of 30 points above random images
     assert found["deeper dip"] == (9.0, 7.5)
     assert found["diluted bptt"] == (3.0,)
     assert found["beyond diluted bptt"] == (7.0,)
     assert found["gain noise bptt"] == (-3.0,)
     assert found["set, then real bptt"] == (5.0,)
     assert found["real, then set bptt"] == (-1.0,)
+
+
+def test_a_lead_is_drawn_run_by_run(real: ddlib.ImageData, sets: Sets) -> None:
+    study = mixing.run(real, sets, SMALL)
+    drawn = show.mixing_doses(study, over="random").axes[0]
+    lead = study.pick("accuracy", source="dm", dose=3) - study.pick(
+        "accuracy", source="random", dose=3
+    )
+    points = [tuple(map(float, line.get_ydata())) for line in drawn.lines]
+    assert tuple(lead.tolist()) in points
+    assert [text.get_text() for text in drawn.get_legend().get_texts()] == [
+        show.LOOKS[tag].label for tag in ("dm", "bptt")
+    ]
 
 
 @pytest.mark.parametrize("profile", SETTINGS)

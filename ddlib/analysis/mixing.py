@@ -16,13 +16,12 @@ from ddlib import augment
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
-from ddlib.instruments.mixtures import Task, draw, mixture, noise_like, score
+from ddlib.instruments.mixtures import Task, draw, in_turn, mixture, noise_like, score
 from ddlib.instruments.pixels import EDGES, clipped, histogram, outside
-from ddlib.networks import build
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
-from ddlib.training import Recipe, accuracy, train_epochs
+from ddlib.training import Recipe
 
-CONTROLS = ("diluted", "kept", "longer", "copies", "noise", "other", "twin")
+CONTROLS = ("diluted", "kept", "longer", "copies", "noise", "other", "twin", "worthy")
 ORDERS = ("set, then real", "real, then set")
 CHANGES = (
     "rate / 3", "rate x 3", "a third of the steps", "three times the steps", "batches of 10",
@@ -54,6 +53,7 @@ class Settings:
     controls: tuple[str, ...] = CONTROLS
     control_runs: int = 5
     dose: int = 10  # at which the controls are made
+    many: int = 50  # real images per class in the control `worthy`
     orders: tuple[str, ...] = ORDERS
     changed: tuple[str, ...] = ("bptt", "dm", "mtt", "dc")
     changes: tuple[str, ...] = CHANGES
@@ -70,8 +70,7 @@ SETTINGS = {
         steps=100,
     ),
     "laptop": Settings(
-        wide_sources=("random", "bptt"), wide_runs=3, probed=("bptt",),
-        controls=("diluted", "kept", "noise", "other"), control_runs=5,
+        wide_runs=3, probed=("bptt",), controls=("diluted", "kept", "noise", "other", "worthy"),
         changes=("rate x 3", "batches of 10", "a third of the steps", "clipped"), change_runs=2,
     ),
     "full": Settings(),
@@ -89,8 +88,8 @@ def control(
 ) -> Task:
     """The mixture at `settings.dose` with one thing changed; `CONTROLS` has the names.
 
-    In a full batch of n + m images the set's share of the mean loss is n / (n + m). `diluted` cuts
-    the rate to that share and leaves the real images out; `kept` raises it by the inverse.
+    Of n + m images the set has the share n / (n + m). `diluted` cuts the rate to it and leaves the
+    real images out; `kept` raises it by the inverse. `worthy`: `many` weigh as much as `dose`.
     """
     own = _chosen(sets[tag], seed)
     task = mixed(real, own, settings.dose, settings, seed)
@@ -102,12 +101,16 @@ def control(
         return replace(task, recipe=replace(task.recipe, lr=task.recipe.lr * grown))
     if name == "longer":
         return replace(task, recipe=replace(task.recipe, epochs=round(settings.steps * grown)))
+    if name == "worthy":
+        task = mixed(real, own, settings.many, settings, seed)
+        weights = torch.ones(len(task.images), device=own.images.device)
+        weights[len(own.images) :] = settings.dose / settings.many
+        return replace(task, weights=weights)
     if name == "noise":
         guests = noise_like(own, settings.dose, seed)
     else:
-        other = "dm" if tag == "bptt" else "bptt"
-        choices = {"copies": own, "other": _chosen(sets[other], seed)}
-        choices["twin"] = _chosen(sets[tag], seed + 1)
+        other = _chosen(sets["dm" if tag == "bptt" else "bptt"], seed)
+        choices = {"copies": own, "other": other, "twin": _chosen(sets[tag], seed + 1)}
         if name not in choices:
             raise ValueError(f"unknown control {name!r}; choose one of: {', '.join(CONTROLS)}")
         guests = (choices[name].images, choices[name].labels)
@@ -140,11 +143,8 @@ def in_order(
 ) -> Tensors:
     """Half of the steps on the set, half on as many real images, in one order or the other."""
     parts = [(one.images, one.labels), draw(real, settings.dose, seed)]
-    net = build(settings.network, real.shape, len(real.classes))
-    recipe, parameters = Recipe(epochs=settings.steps // 2), None
-    for images, labels in parts if order == ORDERS[0] else parts[::-1]:
-        *_, parameters = train_epochs(net, images, labels, recipe, [seed], start=parameters)
-    return {"accuracy": accuracy(net, parameters, real.test_images, real.test_labels)[0].cpu()}
+    parts = parts if order == ORDERS[0] else parts[::-1]
+    return in_turn(real, parts, Recipe(epochs=settings.steps // 2), seed, settings.network)
 
 
 def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
@@ -169,11 +169,11 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         return trained(key, change, name, real, _chosen(sets[tag], r), s, r)
 
     arrays = {
-        "accuracy": _table(dosed, s.sources, s.doses, range(s.runs)),
-        "control": _table(controlled, s.probed, s.controls, range(s.control_runs)),
-        "change": _table(changed, s.changed, s.changes, range(s.change_runs)),
-        "order": _table(ordered, s.probed, s.orders, range(s.control_runs)),
-        "wide": _table(dosed, s.wide_sources, s.wide, range(s.wide_runs)),
+        "accuracy": _table(dosed, s.runs, s.sources, s.doses),
+        "control": _table(controlled, s.control_runs, s.probed, s.controls),
+        "change": _table(changed, s.change_runs, s.changed, s.changes),
+        "order": _table(ordered, s.control_runs, s.probed, s.orders),
+        "wide": _table(dosed, s.wide_runs, s.wide_sources, s.wide),
         "outside": torch.stack([torch.stack([outside(o) for o in sets[t]]) for t in s.sources]),
         "histogram": torch.stack(
             [histogram(torch.cat([o.images for o in sets[t]]), real) for t in s.sources]
@@ -188,10 +188,9 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
 
     `dip TAG` is what the set loses when ten real images per class join; `lead TAG` is how far it
     then still is above as many images that are all real; `gap TAG` is that lead without them.
-    `gone TAG` is how much of the gap the largest of the wide doses takes away.
+    `lead at K TAG` is the lead at a wide dose, `gone at K TAG` how far it is below the gap.
     """
-    found = {}
-    dose = study.settings["dose"]
+    found, dose = {}, study.settings["dose"]
     for tag in study.axes["source"]:
         alone, joined = (study.pick("accuracy", source=tag, dose=k) for k in (0, dose))
         found[f"dip {tag}"] = alone - joined
@@ -209,20 +208,21 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found[f"{order} {tag}"] = study.pick("accuracy", source=tag, dose=0)[: len(made)] - made
     for tag in study.axes["changed"]:
         found[f"outside {tag}"] = 100 * study.pick("outside", source=tag)
-    for tag in study.axes["wide_source"] if study.axes["wide_dose"] else ():
-        most = study.pick("wide", wide_dose=study.axes["wide_dose"][-1], wide_source=tag)
-        random = study.pick("wide", wide_dose=study.axes["wide_dose"][-1], wide_source="random")
-        found[f"gone {tag}"] = found[f"gap {tag}"][: len(most)] - (most - random)
+    for k, tag in product(study.axes["wide_dose"], study.axes["wide_source"]):
+        made, random = (study.pick("wide", wide_dose=k, wide_source=t) for t in (tag, "random"))
+        found[f"lead at {k} {tag}"] = made - random
+        found[f"gone at {k} {tag}"] = found[f"gap {tag}"][: len(made)] - (made - random)
     found["gain random"] = -found["dip random"]
     if {"dm", "bptt"} <= set(study.axes["source"]):
         found["deeper dip"] = found["dip bptt"] - found["dip dm"]
     return {name: tuple(values.tolist()) for name, values in found.items()}
 
 
-def _table(cell: Callable[..., Tensor], *axes: Sequence) -> Tensor:
-    """The scalars `cell(a, b, ...)` for all labels of all axes."""
-    values = [cell(*labels) for labels in product(*axes)]
-    return (torch.stack(values) if values else torch.empty(0)).view([len(axis) for axis in axes])
+def _table(cell: Callable[..., Tensor], runs: int, *axes: Sequence) -> Tensor:
+    """The scalars `cell(a, b, run)` for all labels a, b of the axes, made run after run."""
+    values = [cell(*labels, run) for run in range(runs) for labels in product(*axes)]
+    table = torch.stack(values) if values else torch.empty(0)
+    return table.view(runs, *map(len, axes)).movedim(0, -1).contiguous()
 
 
 def _chosen(some: Sequence[DistilledSet], run: int) -> DistilledSet:

@@ -1,5 +1,6 @@
 """Training sets made of several sources, and what one network learns from one of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,25 +11,37 @@ from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
 from ddlib.networks import build
 from ddlib.seeds import generator
-from ddlib.training import Recipe, accuracy, train
+from ddlib.training import Recipe, accuracy, train, train_epochs
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One network to train: on what, how, and from which seed."""
+    """One network to train: on what, how, and from which seed; `weights`: each image's say."""
 
     images: Float[Tensor, "n c h w"]
     labels: Int[Tensor, " n"]
     recipe: Recipe
     seed: int
     network: str = "convnet"
+    weights: Float[Tensor, " n"] | None = None
 
 
 def score(real: ImageData, task: Task) -> dict[str, Float[Tensor, ""]]:
     """Test accuracy in percent of the network that a task trains."""
     net = build(task.network, real.shape, len(real.classes))
-    trained = train(net, task.images, task.labels, task.recipe, [task.seed])
+    weights = None if task.weights is None else task.weights[None]
+    trained = train(net, task.images, task.labels, task.recipe, [task.seed], weights=weights)
     return {"accuracy": accuracy(net, trained, real.test_images, real.test_labels)[0].cpu()}
+
+
+def in_turn(
+    real: ImageData, parts: Sequence[tuple[Tensor, Tensor]], recipe: Recipe, seed: int, network: str
+) -> dict[str, Float[Tensor, ""]]:
+    """Test accuracy of one network trained on each part's images and labels, part after part."""
+    net, parameters = build(network, real.shape, len(real.classes)), None
+    for images, labels in parts:
+        *_, parameters = train_epochs(net, images, labels, recipe, [seed], start=parameters)
+    return {"accuracy": accuracy(net, parameters, real.test_images, real.test_labels)[0].cpu()}
 
 
 def draw(real: ImageData, k: int, seed: int) -> tuple[Tensor, Tensor]:

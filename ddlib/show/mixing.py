@@ -18,32 +18,41 @@ CONTROL_LABELS = {
     "noise": "noise images",
     "other": "another method's set",
     "twin": "the method's other set",
+    "worthy": "more real images, same weight",
 }
 
 
-def mixing_doses(study: Study) -> Figure:
-    """Accuracy over real images per class: pale points are runs, lines join the means."""
+def mixing_doses(study: Study, over: str | None = None) -> Figure:
+    """Accuracy over real images per class: pale points are runs, lines join the means.
+
+    With a source `over` the lead over it within each run, in points.
+    """
     figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for i, tag in enumerate(study.axes["source"]):
         look, means = LOOKS[tag], {}
         for array, name in (("accuracy", ""), ("wide", "wide_")):
-            if tag not in study.axes[f"{name}source"]:
+            if tag == over or tag not in study.axes[f"{name}source"]:
                 continue
             for k in study.axes[f"{name}dose"]:
                 runs = study.pick(array, **{f"{name}source": tag, f"{name}dose": k})
+                if over:
+                    runs = runs - study.pick(array, **{f"{name}source": over, f"{name}dose": k})
                 at = (k + 1) * 1.03 ** (i - 2)  # a little apart, and none is a place on the axis
                 axis.plot([at] * len(runs), runs, look.marker, color=look.color, alpha=0.35)
                 means[at] = runs.mean()
         style = "--" if tag == "random" else "-"
         axis.plot(
             list(means), list(means.values()), style, marker=look.marker, color=look.color,
-            label=look.label,
+            label=look.label if means else None,
         )  # fmt: skip
     doses = (*study.axes["dose"], *study.axes["wide_dose"])
     axis.set_xscale("log")
     axis.set_xticks([k + 1 for k in doses], [f"10 + {k}" for k in doses])
     axis.minorticks_off()
     axis.set(xlabel="images per class: of the set + real", ylabel="test accuracy in percent")
+    if over:
+        axis.axhline(0, color=LOOKS[over].color, linestyle="--")
+        axis.set_ylabel(f"points ahead of {LOOKS[over].label} images")
     axis.legend(fontsize=7, frameon=False)
     return finish(figure, [axis], study.profile)
 
@@ -77,7 +86,7 @@ def mixing_controls(study: Study, tag: str) -> Figure:
     for row, values in enumerate(rows.values()):
         _points(axis, row, values, tag)
     axis.set_yticks(range(len(rows)), list(rows))
-    axis.set_xlabel(f"points of accuracy gained against the {LOOKS[tag].label} set alone")
+    axis.set_xlabel(f"points gained against the {LOOKS[tag].label} set alone")
     return finish(figure, [axis], study.profile)
 
 
