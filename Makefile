@@ -7,7 +7,7 @@ PORT ?= 8000
 NOTEBOOK_ENV := DDLIB_PROFILE=$${DDLIB_PROFILE:-fast} TQDM_DISABLE=1 OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint serve record address colab-check clean html
+.PHONY: help book test lint serve record address colab-check gpu-check clean html
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ address: .venv/installed  ## write the address in _config.yml into badges and se
 
 colab-check: .venv/installed _build/colab/before.json  ## run all notebooks with Colab's versions (GBs)
 	$(NOTEBOOK_ENV) $(PY) book/colab_check.py
+
+gpu-check: .venv/installed  ## run all notebooks on a pretended GPU
+	$(NOTEBOOK_ENV) $(PY) book/gpu_check.py
 
 clean:  ## remove what was built (.venv stays)
 	rm -rf _build .pytest_cache .ruff_cache
