@@ -6,7 +6,6 @@ draw from a generator of the CPU, to become an array. So code that forgets a `de
 `install` changes PyTorch for the whole process: call it in one of its own.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -124,7 +123,6 @@ def tensor(data: Any, *, device: torch.device | str | None = None, **about: Any)
 
 def install() -> None:
     """Register the device, and put in place what PyTorch has only for devices of its own."""
-    os.environ["TQDM_DISABLE"] = "1"
     torch.set_num_threads(1)
     _setup_privateuseone_for_python_backend(TYPE)
     torch.Generator = Generator

@@ -21,7 +21,7 @@ from ddlib.instruments.colors import TwoColors, changed, judge, minority, own_sh
 from ddlib.networks import build
 from ddlib.presets import METHODS
 from ddlib.seeds import generator
-from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once
+from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import train_steps
 
 MEASURES = ("aligned", "conflict", "color")
@@ -136,7 +136,7 @@ class _Cell:
         """The set of every source: its accuracies, its colors, and its first images."""
         sources, made = self.settings.sources, self._made
         parts = [self.keep(f"{self.name}-{s}", partial(made, self.real, s)) for s in sources]
-        return {key: torch.stack([part[key] for part in parts]) for key in parts[0]}
+        return together(parts)
 
     def variants(self) -> Tensors:
         """The same for every variant: another augmentation or image rate, or evened data."""
@@ -145,7 +145,7 @@ class _Cell:
             source, change = variant.split("-")
             work = partial(self._made, changed(self.real, change, self.seed), source, change)
             parts.append(self.keep(f"{self.name}-{variant}", work))
-        return {key: torch.stack([part[key] for part in parts]) for key in parts[0]}
+        return together(parts)
 
     def _made(self, real: ImageData, source: str, change: str = "") -> Tensors:
         how = varied(method(source, self.settings), change)
@@ -154,7 +154,7 @@ class _Cell:
         return {
             "accuracy": self._judged(made.images, made.labels, (STEPS,))[:, 0],
             "own": own_share(made), "minority": minority(made),
-            "shown": (255 * few).round().byte().cpu(),
+            "shown": (255 * few).round().byte(),
         }  # fmt: skip
 
     def path(self) -> Float[Tensor, "measure mark net"]:

@@ -54,7 +54,7 @@ def along(real: ImageData, settings: Settings, seed: int) -> Iterator[Tensor]:
     net = build(settings.network, real.shape, len(real.classes))
     data = real.train_images, real.train_labels
     for parameters in train_epochs(net, *data, settings.recipe, [seed]):
-        yield accuracy(net, parameters, real.test_images, real.test_labels)[0].cpu()
+        yield accuracy(net, parameters, real.test_images, real.test_labels)[0]
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:

@@ -210,8 +210,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found[f"outside {tag}"] = 100 * study.pick("outside", source=tag)
     for k, tag in product(study.axes["wide_dose"], study.axes["wide_source"]):
         made, random = (study.pick("wide", wide_dose=k, wide_source=t) for t in (tag, "random"))
-        found[f"lead at {k} {tag}"] = made - random
-        found[f"gone at {k} {tag}"] = found[f"gap {tag}"][: len(made)] - (made - random)
+        found[f"lead at {k} {tag}"] = lead = made - random
+        found[f"gone at {k} {tag}"] = found[f"gap {tag}"][: len(lead)] - lead
     found["gain random"] = -found["dip random"]
     if {"dm", "bptt"} <= set(study.axes["source"]):
         found["deeper dip"] = found["dip bptt"] - found["dip dm"]

@@ -164,7 +164,7 @@ def _left_out(data: ImageData, images: Tensor, labels: Tensor, net: int, s: Sett
     )  # fmt: skip
     answers = logits(network, trained, data.test_images)
     right = answers[0].argmax(1) == data.test_labels
-    return {"losses": losses_on(answers, data.test_labels).cpu(), "right": right.cpu()}
+    return {"losses": losses_on(answers, data.test_labels), "right": right}
 
 
 def described(data: ImageData, some: Sequence[TakenApart], s: Settings) -> Tensors:

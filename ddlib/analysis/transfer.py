@@ -18,7 +18,7 @@ from ddlib.instruments.gains import agreement, clipping_helps, gains, kept
 from ddlib.instruments.pixels import clipped
 from ddlib.networks import build
 from ddlib.seeds import generator
-from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once
+from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import accuracy, train
 
 MATCHING = ("dm", "dc", "dsa")  # compare features or gradients, at one place at a time
@@ -145,7 +145,7 @@ class _Bench:
             made = clipped(made) if how == "clipped" else made
             work = partial(measure, network, made, rate, seeds, test)
             cells.append(self.keep(f"{network}-{source}-{how}-{which}", work))
-        return {key: torch.stack([cell[key] for cell in cells]) for key in cells[0]}
+        return together(cells)
 
     def strict(self, network: str, own: Tensors, which: int) -> Tensors:
         """A few sets at the protocol's rate: some of the network's `own` cells if it has that."""
@@ -168,8 +168,8 @@ def measure(
     trained = train(net, made.images, made.labels, recipe, seeds)
     own = made.labels.argmax(1) if made.labels.is_floating_point() else made.labels
     return {
-        "accuracy": accuracy(net, trained, *test).cpu(),
-        "fit": accuracy(net, trained, made.images, own).cpu(),
+        "accuracy": accuracy(net, trained, *test),
+        "fit": accuracy(net, trained, made.images, own),
     }
 
 
@@ -214,7 +214,7 @@ def _ceiling(real: ImageData, settings: Settings, network: str, rate: float) -> 
     net, seeds = build(network, real.shape, len(real.classes)), _seeds(settings, 0)
     trained = train(net, real.train_images[rows], real.train_labels[rows], recipe, seeds)
     test = real.test_images[: settings.test], real.test_labels[: settings.test]
-    return {"ceiling": accuracy(net, trained, *test).cpu()}
+    return {"ceiling": accuracy(net, trained, *test)}
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:

@@ -105,7 +105,6 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         "long_step": tuple(long), "long_net": tuple(range(s.long_nets)),
     }  # fmt: skip
     about = {**asdict(s), "epoch": -(-len(real.train_images) // s.batch)}
-    arrays = {name: array.cpu() for name, array in arrays.items()}
     return Study("when_learned", real.name, about, axes, DIMS, arrays)
 
 

@@ -31,7 +31,7 @@ def score(real: ImageData, task: Task) -> dict[str, Float[Tensor, ""]]:
     net = build(task.network, real.shape, len(real.classes))
     weights = None if task.weights is None else task.weights[None]
     trained = train(net, task.images, task.labels, task.recipe, [task.seed], weights=weights)
-    return {"accuracy": accuracy(net, trained, real.test_images, real.test_labels)[0].cpu()}
+    return {"accuracy": accuracy(net, trained, real.test_images, real.test_labels)[0]}
 
 
 def in_turn(
@@ -41,7 +41,7 @@ def in_turn(
     net, parameters = build(network, real.shape, len(real.classes)), None
     for images, labels in parts:
         *_, parameters = train_epochs(net, images, labels, recipe, [seed], start=parameters)
-    return {"accuracy": accuracy(net, parameters, real.test_images, real.test_labels)[0].cpu()}
+    return {"accuracy": accuracy(net, parameters, real.test_images, real.test_labels)[0]}
 
 
 def draw(real: ImageData, k: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -29,9 +29,11 @@ def mixing_doses(study: Study, over: str | None = None) -> Figure:
     """
     figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for i, tag in enumerate(study.axes["source"]):
+        if tag == over:
+            continue
         look, means = LOOKS[tag], {}
         for array, name in (("accuracy", ""), ("wide", "wide_")):
-            if tag == over or tag not in study.axes[f"{name}source"]:
+            if tag not in study.axes[f"{name}source"]:
                 continue
             for k in study.axes[f"{name}dose"]:
                 runs = study.pick(array, **{f"{name}source": tag, f"{name}dose": k})
@@ -43,7 +45,7 @@ def mixing_doses(study: Study, over: str | None = None) -> Figure:
         style = "--" if tag == "random" else "-"
         axis.plot(
             list(means), list(means.values()), style, marker=look.marker, color=look.color,
-            label=look.label if means else None,
+            label=look.label,
         )  # fmt: skip
     doses = (*study.axes["dose"], *study.axes["wide_dose"])
     axis.set_xscale("log")
