@@ -103,6 +103,24 @@ def test_the_graph_of_a_class_is_free_before_the_next_begins(
     assert alive
 
 
+def test_rounding_of_the_real_side_is_small_beside_the_draw(digits: ddlib.ImageData) -> None:
+    """Pixel gradients move less than a tenth as far as with other real images."""
+    net = build("convnet", digits.shape, 10)
+    theta = flatten(net, initialize_many(net, [0]))
+    rows = sample_per_class(digits, 130, generator("rows"))
+    synthetic = digits.train_images[rows[:, :2]].requires_grad_()
+
+    def slope(some: slice, *, bfloat16: bool = False) -> Tensor:
+        real = digits.train_images[rows[:, some]]
+        loss = matching_loss(net, theta, real, synthetic, chunk=32, bfloat16=bfloat16)
+        return torch.autograd.grad(loss, synthetic)[0]
+
+    exact = slope(slice(2, 66))
+    rounded = relative_error(slope(slice(2, 66), bfloat16=True), exact)
+    redrawn = relative_error(slope(slice(66, 130)), exact)
+    assert 1e-4 < rounded < redrawn / 10, (rounded, redrawn)
+
+
 def two_gradients() -> list[Parameters]:
     """Gradients of three classes in two layers with biases, and a norm layer."""
     shapes = {"conv.weight": (4, 2, 3, 3), "conv.bias": (4,), "norm.weight": (4,)}
@@ -243,10 +261,13 @@ def test_tags_are_those_of_the_two_papers() -> None:
     assert ddlib.distill(toy_data(), short).meta["method"]["tag"] == "dsa"
 
 
-def test_digits_beat_random_ones(digits: ddlib.ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_digits_beat_random_ones(
+    bfloat16: bool, digits: ddlib.ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A fifth of the default steps is enough, for each of three seeds."""
     monkeypatch.setitem(PROTOCOLS, "study", Recipe(epochs=100))
-    method = ddlib.GradientMatching(ipc=1, steps=20)
+    method = ddlib.GradientMatching(ipc=1, steps=20, bfloat16=bfloat16)
 
     def score(one: object, seed: int) -> float:
         return ddlib.evaluate(ddlib.distill(digits, one, seed=seed), digits, nets=1).mean

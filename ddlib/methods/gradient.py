@@ -4,6 +4,7 @@ Networks get the same training signal from the synthetic images as from the real
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,7 @@ class GradientMatching:
     lr: float = 0.1  # of the synthetic pixels, in standardized units
     momentum: float = 0.5
     augment: bool = False
+    bfloat16: bool = False  # the gradients of the real images, in half the bits
     init: Init = "real"
     network: str = "convnet"
 
@@ -84,7 +86,9 @@ class GradientMatching:
             batch, synthetic = augment.siamese_batches(
                 real, variables["images"], self.batch_real, draws, kinds
             )
-            return matching_loss(net, theta, batch, synthetic, together, chunk)
+            return matching_loss(
+                net, theta, batch, synthetic, together, chunk, bfloat16=self.bfloat16
+            )
 
         return loss
 
@@ -117,16 +121,22 @@ def matching_loss(
     synthetic: Float[Tensor, "k ipc c h w"],
     together: int = 1,
     chunk: int | None = None,
+    *,
+    bfloat16: bool = False,
 ) -> Float[Tensor, ""]:
     """`gradient_distance` between real and synthetic `class_gradients`, at the memory of one class.
 
     The distance is a sum over classes. So each one's gradient with respect to its images is taken
     at once, and its graph is free before the next begins; with `together`, that many at a time.
     What comes back is the sum, tied to `synthetic` by these gradients: differentiable once.
+
+    Only the synthetic side is differentiated again, so `bfloat16` takes the other's products in
+    that precision. Its rounding is noise far below that of the draw of real images.
     """
 
     def distance(rows: Tensor, images: Tensor) -> Tensor:
-        goal = class_gradients(net, theta, real[rows], chunk, classes=rows)
+        with torch.autocast(real.device.type, torch.bfloat16) if bfloat16 else nullcontext():
+            goal = class_gradients(net, theta, real[rows], chunk, classes=rows)
         found = class_gradients(net, theta, images, classes=rows, create_graph=True)
         return gradient_distance(goal, found)
 
