@@ -39,7 +39,7 @@ Groups = Mapping[str, Sequence[tuple[Tensor, Tensor]]]  # images, labels: by sou
 class Settings:
     """Sizes of the experiment. All steps are SGD at one rate and momentum."""
 
-    nets: int = 2
+    nets: int = 5
     network: str = "convnet"
     batch: int = 256
     lr: float = 0.01
@@ -69,15 +69,15 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(
-        batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
+        nets=3, batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
         lanczos=6, starts=(0, 30, 120), onward=(3, 10), tested=500, level=1.0,
     ),
     "laptop": Settings(
-        nets=5, steps=(0, 10, 20, 40, 70, 100, 150, 200, 300, 600), probes=6, real=200,
+        steps=(0, 10, 20, 40, 70, 100, 150, 200, 300, 600), probes=6, real=200,
         moments=(0, 70, 300), starts=(0, 30, 100, 300, 600), onward=(10, 60), level=1.6,
     ),
     "full": Settings(
-        nets=5, steps=tuple(range(0, 301, 10)), probes=30, real=2000, pool=50_000,
+        steps=tuple(range(0, 301, 10)), probes=30, real=2000, pool=50_000,
         moments=(0, 60, 300), lanczos=30, starts=(0, 30, 100, 300, 3000),
         onward=(10, 30, 100, 300), tested=10_000, level=1.6,
     ),
