@@ -139,6 +139,7 @@ def eigenvalues(study: Study) -> Figure:
             rows = torch.full_like(places, row)
             axis.scatter(places, rows, size, color=OWN[name].color, alpha=0.3)
         axis.set_xscale("symlog", linthresh=1)
+        axis.set_xticks([t for t in (-10, 0, 10, 100) if t < study.arrays["places"].max()])
         axis.set_title(f"after {moment} steps", fontsize=9)
         axis.set_xlabel("eigenvalue")
     axes[0].set_yticks(range(len(sources)), [OWN[name].label for name in sources], fontsize=7)
