@@ -20,7 +20,7 @@ from ddlib.training import Recipe, accuracy, train_epochs
 
 SMALL = Settings(
     nets=2, batch=16, steps=(0, 2, 4), probes=2, real=9, pool=90, moments=(0, 2, 4), lanczos=3,
-    starts=(0, 3), onward=(0, 2), tested=30, level=9.0,
+    starts=(0, 3), onward=(1, 2), tested=30, level=9.0,
 )  # fmt: skip
 
 
@@ -80,12 +80,41 @@ def test_a_turn_is_a_training_that_begins_at_the_real_weights(study: Study, real
     start = initialize_many(net, [1])
     recipe = Recipe(epochs=2, lr=SMALL.lr, momentum=SMALL.momentum)
     bptt = sets["bptt"][0]
-    *_, last = train_epochs(net, bptt.images, bptt.labels, recipe, [0], start=start)
-    expected = accuracy(net, last, real.test_images, real.test_labels)
-    found = study.pick("continued", net=1, start=0, set="bptt", draw=0, onward=2)
-    assert found == pytest.approx(expected.item())
-    before = study.pick("continued", net=1, start=3, set="bptt", draw=0, onward=0)
-    assert before == study.pick("test", net=1, stop=3)
+    path = train_epochs(net, bptt.images, bptt.labels, recipe, [0], start=start)
+    expected = [accuracy(net, p, real.test_images, real.test_labels).item() for p in path]
+    found = study.pick("continued", net=1, start=0, set="bptt", draw=0)
+    assert found.tolist() == pytest.approx(expected[1:])
+    gained = curvature.gains(study, 2)["bptt"][1, 0, 0]
+    assert gained == pytest.approx(expected[2] - expected[0], abs=1e-4)
+
+
+def test_gain_on_real_data_is_that_of_as_many_steps(study: Study) -> None:
+    for turn in SMALL.onward:
+        before, there = (study.pick("test", stop=stop) for stop in (3, 3 + turn))
+        assert torch.equal(curvature.gains(study, turn)["real"][:, 1, 0], there - before)
+
+
+def test_each_network_has_real_samples_of_its_own(study: Study, real, sets) -> None:
+    """So the luck of a sample is part of the spread over networks."""
+    easy = torch.arange(18).view(2, 9)
+    groups = [curvature._groups(real, sets, SMALL, i, easy) for i in range(2)]
+    each = [images for group in groups for images, _ in group["real"]]
+    assert all(len(images) == SMALL.real for images in each)
+    pairs = [(a, b) for a in range(4) for b in range(a)]
+    assert not any(torch.equal(each[a], each[b]) for a, b in pairs)
+    net = build("convnet", real.shape, 3)
+    theta = flatten(net, initialize_many(net, [1]))
+    own = curvature.measure(net, theta, *groups[1]["real"][0], torch.ones(1, *theta.shape))
+    assert study.pick("loss", net=1, step=0, source="real", draw=0) == pytest.approx(
+        own["loss"].item()
+    )
+
+
+def test_every_network_has_its_spectra(study: Study) -> None:
+    masses = study.arrays["masses"].sum(-1)
+    assert torch.allclose(masses, torch.ones_like(masses), atol=1e-4)
+    first, second = study.pick("places", moment=0, source="bptt")
+    assert not torch.allclose(first, second)
 
 
 def test_probes_are_common_to_all_sets(study: Study, real: ImageData) -> None:
@@ -117,6 +146,7 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     arrays["uncertainty"][:, -1, bptt] = 0.25
     arrays["loss"][:, :, real_row] = torch.tensor([2.0, 1.5, 0.5])[None, :, None]
     arrays["continued"][:, 0, SETS.index("bptt"), :, -1] = 6
+    arrays["continued"][:, -1, SETS.index("bptt"), :, 0] = torch.tensor([1.0, 3.0])
     arrays["continued"][:, -1, SETS.index("bptt"), :, -1] = -2
     arrays["continued"][:, :, SETS.index("random"), :, -1] = 2
     settings = {**study.settings, "level": 1.0}
@@ -124,10 +154,10 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     expected = {
         "peak-bptt": 1, "above-bptt": -0.75, "below-bptt": 0.75, "scaled-bptt": 0,
         "equal-bptt": -1, "early-bptt": 4, "late-bptt": -4, "fades-bptt": 8, "late-random": 0,
-        "peak-easy": 0,
+        "peak-easy": 0, "costs-bptt": 3, "brief-bptt": -1, "brief-dm": 0,
     }  # fmt: skip
     for key, value in expected.items():
-        assert found[key] == pytest.approx((value,) * 4), key
+        assert found[key] == pytest.approx((value,) * SMALL.nets), key
 
 
 @pytest.mark.parametrize(
@@ -149,5 +179,5 @@ def test_figures_say_their_scale_and_leave_no_panel_empty(study: Study, draw) ->
 def test_turns_are_drawn_where_they_were_measured(study: Study) -> None:
     """The bold point of a set stands at the mean gain over networks and draws."""
     line = next(x for x in show.turns(study).axes[0].lines if x.get_label() == "BPTT")
-    expected = curvature.gains(study)["bptt"][:, 0].mean()
+    expected = curvature.gains(study, 2)["bptt"][:, 0].mean()
     assert line.get_ydata()[0] == pytest.approx(expected.item())

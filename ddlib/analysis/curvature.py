@@ -39,16 +39,16 @@ Groups = Mapping[str, Sequence[tuple[Tensor, Tensor]]]  # images, labels: by sou
 class Settings:
     """Sizes of the experiment. All steps are SGD at one rate and momentum."""
 
-    nets: int = 2
+    nets: int = 5
     network: str = "convnet"
     batch: int = 256
     lr: float = 0.01
     momentum: float = 0.9
     steps: tuple[int, ...]  # where curvature is measured
     probes: int
-    real: int  # images in each of two real samples
+    real: int  # images in each of two real samples, others for each network
     pool: int = 5000  # real images among which the easy ones are looked for
-    moments: tuple[int, ...]  # where the spectrum is measured, in the first network
+    moments: tuple[int, ...]  # where the spectrum is measured
     lanczos: int = 15
     starts: tuple[int, ...]  # steps of real training from which each set takes over
     onward: tuple[int, ...]  # steps on the set after which the test accuracy is taken
@@ -57,9 +57,9 @@ class Settings:
 
     @property
     def stops(self) -> tuple[int, ...]:
-        """Steps of real training at which something is measured, a set's turn ends included."""
-        later = (start + self.onward[-1] for start in self.starts)
-        return tuple(sorted({*self.steps, *self.moments, *self.starts, *later}))
+        """Steps of real training at which something is measured, the ends of turns included."""
+        ends = (start + turn for start in self.starts for turn in self.onward)
+        return tuple(sorted({*self.steps, *self.moments, *self.starts, *ends}))
 
     @property
     def recipe(self) -> Recipe:
@@ -69,17 +69,17 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(
-        batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
-        lanczos=6, starts=(0, 30, 120), onward=(0, 10), tested=500, level=1.0,
+        nets=3, batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
+        lanczos=6, starts=(0, 30, 120), onward=(3, 10), tested=500, level=1.0,
     ),
     "laptop": Settings(
         steps=(0, 10, 20, 40, 70, 100, 150, 200, 300, 600), probes=6, real=200,
-        moments=(0, 70, 300), starts=(0, 30, 100, 300, 600), onward=(0, 60), level=1.6,
+        moments=(0, 70, 300), starts=(0, 30, 100, 300, 600), onward=(10, 60), level=1.6,
     ),
     "full": Settings(
-        nets=5, steps=tuple(range(0, 301, 10)), probes=30, real=2000, pool=50_000,
+        steps=tuple(range(0, 301, 10)), probes=30, real=2000, pool=50_000,
         moments=(0, 60, 300), lanczos=30, starts=(0, 30, 100, 300, 3000),
-        onward=(0, 10, 30, 100, 300), tested=10_000, level=1.6,
+        onward=(10, 30, 100, 300), tested=10_000, level=1.6,
     ),
 }  # fmt: skip
 
@@ -92,13 +92,12 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
     for i, path in enumerate(paths):
         theta = dict(zip(s.stops, path["theta"].to(real.device).split(1), strict=True))
         judge = paths[i == 0]["theta"][-1:].to(real.device)  # another network than this
-        at = (net, theta, _groups(real, sets, s, easy_images(net, judge, real, s.pool)), s)
+        at = (net, theta, _groups(real, sets, s, i, easy_images(net, judge, real, s.pool)), s)
         seen = [keep(f"curvature-{i}-{t}", partial(_curvature, t, *at)) for t in s.steps]
         gone = [keep(f"onward-{i}-{t}", partial(_onward, t, *at, real)) for t in s.starts]
-        each.append({"test": path["test"]} | together(seen) | together(gone))
-        if i == 0:
-            spectra = keep("spectra", partial(_spectra, *at))
-    return _study(real, s, together(each) | spectra)
+        spectra = keep(f"spectra-{i}", partial(_spectra, *at))
+        each.append({"test": path["test"]} | together(seen) | together(gone) | spectra)
+    return _study(real, s, together(each))
 
 
 def _study(real: ImageData, s: Settings, arrays: Tensors) -> Study:
@@ -107,8 +106,8 @@ def _study(real: ImageData, s: Settings, arrays: Tensors) -> Study:
         "trace": (*each, "probe"),
         "test": ("net", "stop"),
         "continued": ("net", "start", "set", "draw", "onward"),
-        "places": ("moment", "source", "place"),
-        "masses": ("moment", "source", "place"),
+        "places": ("net", "moment", "source", "place"),
+        "masses": ("net", "moment", "source", "place"),
     }
     axes = {
         "net": tuple(range(s.nets)), "step": s.steps, "source": SOURCES, "draw": DRAWS,
@@ -133,10 +132,10 @@ def _test(net: nn.Module, parameters: Parameters, real: ImageData, s: Settings) 
     return accuracy(net, parameters, real.test_images[: s.tested], real.test_labels[: s.tested])
 
 
-def _groups(real: ImageData, sets: Sets, s: Settings, easy: Tensor) -> Groups:
-    """By source, images and labels of each draw."""
+def _groups(real: ImageData, sets: Sets, s: Settings, seed: int, easy: Tensor) -> Groups:
+    """By source, images and labels of each draw; the real samples are those of one network."""
     each = s.real // len(real.classes)
-    rows = sample_per_class(real, 2 * each, generator("real", device=real.device))
+    rows = sample_per_class(real, 2 * each, generator(seed, "real", device=real.device))
     own = {"real": [half.flatten() for half in rows.chunk(2, 1)], "easy": easy}
     groups = {k: [(real.train_images[r], real.train_labels[r]) for r in v] for k, v in own.items()}
     return groups | {
@@ -199,26 +198,29 @@ def _spectra(net: nn.Module, theta: Path, groups: Groups, s: Settings) -> Tensor
     return {"places": places, "masses": masses}
 
 
-def gains(study: Study) -> dict[str, Float[Tensor, "net start draw"]]:
-    """Change of test accuracy in a turn on each set; "real": in as many steps on real data."""
-    last = study.axes["onward"][-1]
-    turn = study.arrays["continued"][..., -1] - study.arrays["continued"][..., 0]
-    found = {tag: turn[:, :, i] for i, tag in enumerate(SETS)}
-    test, stops = study.arrays["test"], study.axes["stop"]
-    there = [test[:, stops.index(t + last)] - test[:, stops.index(t)] for t in study.axes["start"]]
-    return {"real": torch.stack(there, 1)[..., None], **found}
+def gains(study: Study, turn: int) -> dict[str, Float[Tensor, "net start draw"]]:
+    """Change of test accuracy in `turn` steps on each set; "real": in as many on real data."""
+    test, stops, starts = study.arrays["test"], study.axes["stop"], study.axes["start"]
+    before, there = (
+        torch.stack([test[:, stops.index(t + later)] for t in starts], 1)[..., None]
+        for later in (0, turn)
+    )
+    after = study.pick("continued", onward=turn)
+    return {"real": there - before} | {tag: after[:, :, i] - before for i, tag in enumerate(SETS)}
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
-    """One number for each network and set, as a share of the trace on real images, or in points.
+    """One number for each network, the mean over both sets of a source.
 
-    peak, above: the trace is higher, at its highest and at the last moment. below, scaled, equal:
-    it is lower, at the last moment, there divided by uncertainty, and at equal loss. early, late: a
-    turn gains more than one on random images, at the first and at the last start. fades: the
-    first minus the second.
+    As a share of the trace on real images: peak, above: the trace is higher, at its highest and at
+    the last moment. below, scaled, equal: it is lower, at the last moment, there divided by
+    uncertainty, and at equal loss.
+    In points: early, late: a turn gains more than one on random images, at the first and at the
+    last start. fades: the first minus the second. costs, brief: what a turn costs, and what the
+    shortest costs, at the last start.
     """
     found: dict[str, Tensor] = {}
-    gained, level = gains(study), study.settings["level"]
+    turns, level = study.axes["onward"], study.settings["level"]
     late = study.axes["step"].index(study.axes["moment"][-1])
     curves = {tag: _curves(study, tag) for tag in SOURCES}
     real, *others = (c.mean(-1, keepdim=True) for c in curves["real"])  # of both samples
@@ -230,11 +232,13 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found[f"below-{tag}"] = 1 - (trace / real)[:, late]
         found[f"scaled-{tag}"] = 1 - (trace / real / unsure * others[1])[:, late]
         found[f"equal-{tag}"] = 1 - at_loss(loss.mT, trace.mT, level) / theirs
+    shortest, gained = gains(study, turns[0]), gains(study, turns[-1])
     for tag in SETS:
         more = gained[tag] - gained["random"]
         found[f"early-{tag}"], found[f"late-{tag}"] = more[:, 0], more[:, -1]
         found[f"fades-{tag}"] = more[:, 0] - more[:, -1]
-    return {k: tuple(v.flatten().tolist()) for k, v in found.items()}
+        found[f"costs-{tag}"], found[f"brief-{tag}"] = -gained[tag][:, -1], -shortest[tag][:, -1]
+    return {k: tuple(v.mean(1).tolist()) for k, v in found.items()}
 
 
 def _curves(study: Study, source: str) -> list[Tensor]:

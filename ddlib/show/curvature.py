@@ -101,7 +101,8 @@ def confidence_along(study: Study) -> Figure:
 
 def turns(study: Study) -> Figure:
     """Test accuracy gained in a turn on each set, by the step of real training it starts from."""
-    starts, found = study.axes["start"], gains(study)
+    starts, turn = study.axes["start"], study.axes["onward"][-1]
+    found = gains(study, turn)
     figure, axes = plt.subplots(
         1, 2, figsize=(8, 3.4), width_ratios=(1, len(starts)), layout="constrained"
     )
@@ -118,13 +119,13 @@ def turns(study: Study) -> Figure:
         axis.set_xlim(-0.5, len(starts[cut]) - 0.5)
         axis.axhline(0, color="#555555", linewidth=0.8)
     axes[1].set_xlabel("steps of real training before the turn")
-    axes[0].set_ylabel(f"points gained in {study.axes['onward'][-1]} steps", fontsize=8)
+    axes[0].set_ylabel(f"points gained in {turn} steps", fontsize=8)
     axes[1].legend(fontsize=7, frameon=False)
     return finish(figure, list(axes), study.profile)
 
 
 def eigenvalues(study: Study) -> Figure:
-    """Lanczos places of each Hessian's eigenvalues; the larger a point, the more eigenvalues."""
+    """Lanczos places of all networks' eigenvalues; the larger a point, the more eigenvalues."""
     moments, sources = study.axes["moment"], study.axes["source"]
     figure, axes = plt.subplots(
         1, len(moments), figsize=(8, 2.9), sharey=True, sharex=True, layout="constrained"
@@ -135,8 +136,10 @@ def eigenvalues(study: Study) -> Figure:
                 study.pick(k, moment=moment, source=name) for k in ("places", "masses")
             )
             size = 4 + 80 * masses.sqrt()
-            axis.scatter(places, [row] * len(places), size, color=OWN[name].color, alpha=0.6)
+            rows = torch.full_like(places, row)
+            axis.scatter(places, rows, size, color=OWN[name].color, alpha=0.3)
         axis.set_xscale("symlog", linthresh=1)
+        axis.set_xticks([t for t in (-10, 0, 10, 100) if t < study.arrays["places"].max()])
         axis.set_title(f"after {moment} steps", fontsize=9)
         axis.set_xlabel("eigenvalue")
     axes[0].set_yticks(range(len(sources)), [OWN[name].label for name in sources], fontsize=7)
