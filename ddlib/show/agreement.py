@@ -128,7 +128,7 @@ def missed_stops(study: Study) -> Figure:
         look = LOOKS[tag]
         axis.plot(
             off.flatten(0, 1).nanmean(0), values, marker=look.marker, color=look.color,
-            label=look.label, markersize=5,
+            label=look.label, markersize=5, linestyle="--" if tag == "dsa" else "-",
         )  # fmt: skip
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_xlabel("accuracy of the early-stopped networks less that of the network, in points")
