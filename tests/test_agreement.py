@@ -154,7 +154,7 @@ def test_late_networks_are_paired_with_those_on_usual_sets(toys) -> None:
     apart = (gaps(made, "mtt", "subset") - gaps(made, LATE, "subset"))[..., 0]
     assert apart[0].isfinite().all()
     assert apart[1].isnan().all()  # there is no second late set
-    assert findings(made)["mtt less late gap"] == pytest.approx(apart[0].tolist())
+    assert findings(made)["mtt less late gap"] == pytest.approx([float(apart[0].mean())])
     assert len(findings(made)["mtt gap"]) == 4
 
 

@@ -148,6 +148,8 @@ def _panels(study: Study, height: float) -> tuple[Figure, list[Axes]]:
     )  # fmt: skip
     for spare in axes.flat[n:]:
         spare.remove()
+    for lowest in axes.flat[n - columns : n]:
+        lowest.tick_params(labelbottom=True)
     return figure, list(axes.flat[:n])
 
 
