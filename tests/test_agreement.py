@@ -229,3 +229,12 @@ def test_figures_show_every_source_and_say_what_is_missing(study) -> None:
     assert len(table) == 25
     level = float(study.pick("level", source="dm", pair="early, early", measure="agreement"))
     assert table[6] == f"{level:.3f}"
+
+
+def test_the_lowest_panel_of_each_column_shows_the_scale(study) -> None:
+    five = ("random", "dm", "dc", "dsa", "mtt")
+    arrays = {name: array[[0, 1, 1, 1, 1]] for name, array in study.arrays.items()}
+    wide = replace(study, axes={**study.axes, "source": five}, arrays=arrays)
+    panels = show.agreements(wide).axes
+    shown = [panel.xaxis.get_tick_params()["labelbottom"] for panel in panels]
+    assert shown == [False, False, False, True, True]
