@@ -105,9 +105,9 @@ def test_a_gap_that_was_planted_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_other_methods_are_other_networks_on_sets_that_began_otherwise() -> None:
-    """Random images, late sets of the same method and the same place do not count."""
+    """Random images, another kind of the same method and the same place do not count."""
     labels = torch.zeros(300, dtype=torch.int64)
-    tags = ("random", "dm", "mtt", LATE)
+    tags = ("random", "dc", "dsa", "mtt", LATE)
     runs = {
         tag: some_predictions(4, 300, seed=i).unflatten(0, (2, 2)) for i, tag in enumerate(tags)
     }
@@ -116,9 +116,12 @@ def test_other_methods_are_other_networks_on_sets_that_began_otherwise() -> None
         for name in ("early", "subset", "full-batch")
     }
     pools["subset"] = pools["subset"].expand(-1, 2, -1)
-    found = one_source("mtt", runs, pools, labels, 100.0)["kin"][0, 1, 2, 0]
-    want = alike(runs["mtt"][0, 1][None], runs["dm"][1], labels)[0, :, 0].mean()
-    assert float(found) == pytest.approx(float(want))
+    for mine, others in (("mtt", ("dc", "dsa")), ("dsa", ("mtt", LATE)), ("dc", ("mtt", LATE))):
+        found = one_source(mine, runs, pools, labels, 100.0)["kin"][0, 1, 2, 0]
+        theirs = torch.cat([runs[tag][1] for tag in others])
+        want = alike(runs[mine][0, 1][None], theirs, labels)[0, :, 0].mean()
+        assert float(found) == pytest.approx(float(want))
+    assert one_source("random", runs, pools, labels, 100.0)["kin"][..., 2, :].isnan().all()
 
 
 def test_late_sets_differ_from_usual_ones_in_their_segments_alone(toys, tmp_path) -> None:
@@ -134,6 +137,8 @@ def test_late_sets_differ_from_usual_ones_in_their_segments_alone(toys, tmp_path
         assert torch.equal(one.labels, usual.labels)
         assert not torch.equal(one.images, usual.images)
     assert len(list(keep.folder.glob("expert-*"))) == method.experts  # trained once for both
+    unkept = with_late(real, sets, replace(settings, late_sets=1), at_once)[LATE]
+    assert torch.equal(unkept[0].images, late[0].images)
     assert LATE not in with_late(real, sets, TINY, at_once)
     assert LATE not in with_late(real, toys[1], settings, at_once)
 
@@ -149,7 +154,7 @@ def test_late_networks_are_paired_with_those_on_usual_sets(toys) -> None:
     apart = (gaps(made, "mtt", "subset") - gaps(made, LATE, "subset"))[..., 0]
     assert apart[0].isfinite().all()
     assert apart[1].isnan().all()  # there is no second late set
-    assert findings(made)["mtt less late gap"] == pytest.approx(apart[0].tolist())
+    assert findings(made)["mtt less late gap"] == pytest.approx([float(apart[0].mean())])
     assert len(findings(made)["mtt gap"]) == 4
 
 
@@ -224,3 +229,12 @@ def test_figures_show_every_source_and_say_what_is_missing(study) -> None:
     assert len(table) == 25
     level = float(study.pick("level", source="dm", pair="early, early", measure="agreement"))
     assert table[6] == f"{level:.3f}"
+
+
+def test_the_lowest_panel_of_each_column_shows_the_scale(study) -> None:
+    five = ("random", "dm", "dc", "dsa", "mtt")
+    arrays = {name: array[[0, 1, 1, 1, 1]] for name, array in study.arrays.items()}
+    wide = replace(study, axes={**study.axes, "source": five}, arrays=arrays)
+    panels = show.agreements(wide).axes
+    shown = [panel.xaxis.get_tick_params()["labelbottom"] for panel in panels]
+    assert shown == [False, False, False, True, True]

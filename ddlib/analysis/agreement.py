@@ -33,11 +33,11 @@ from ddlib.instruments.predictions import MEASURES, predictions
 from ddlib.networks import build
 from ddlib.presets import made_by
 from ddlib.seeds import generator
-from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.studies import Keep, Keeper, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe, train, train_epochs, train_steps
 
 LATE = "mtt-late"
-SOURCES = ("random", "dm", "dc", "mtt", LATE, "bptt")  # DC stands for gradient matching
+SOURCES = ("random", "dm", "dc", "dsa", "mtt", LATE, "bptt")
 EARLY, SUBSET, FULL_BATCH = 1000, 2000, 3000  # seeds: no two networks begin alike
 
 
@@ -76,7 +76,7 @@ SETTINGS = {
             11, 12, 13, 36, 38, 52, 58, 62, 110, 130, 150, 28, 30, 32, 34,
         ),
         subset_epochs=40, subset_batch=100, stops=(3, 5, 7, 9, 12),
-        full_batch=(36, 11, 12, 42, 50, 60), late_sets=1,
+        full_batch=(36, 11, 12, 42, 50, 60), late_sets=2,
     ),
     "full": Settings(
         images=10_000, nets=5, early_nets=30, early_steps=196, every=1,
@@ -102,9 +102,9 @@ def late_images(
 
 
 def with_late(real: ImageData, sets: Sets, settings: Settings, keep: Keep) -> Sets:
-    """The sets, and late ones beside the first of trajectory matching if the settings ask so."""
+    """The sets, and late ones beside the first of trajectory matching, as many as asked for."""
     usual = sets.get("mtt", ())[: settings.late_sets]
-    folder = getattr(keep, "folder", None)  # where parts are files, experts and checkpoints are
+    folder = keep.folder if isinstance(keep, Keeper) else None  # experts lie beside the parts
     parts = [
         keep(f"{LATE}-set-{i}", partial(late_images, real, one, settings, folder))
         for i, one in enumerate(usual)
@@ -214,7 +214,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
 
     One value for each network trained on a set of the source, or, as the reference, for each
     network trained on a subset of the same accuracy. The pools are the same for all networks.
-    Networks on a usual and on a late set of trajectory matching are paired: they begin alike.
+    Usual and late sets of trajectory matching are paired, one value for each pair of sets.
     """
     found = {}
     for tag in study.axes["source"]:
@@ -235,7 +235,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         }
     if LATE in study.axes["source"]:
         apart = (gaps(study, "mtt", "subset") - gaps(study, LATE, "subset"))[..., 0]
-        found["mtt less late gap"] = tuple(apart[apart.isfinite()].tolist())
+        per_set = apart.nanmean(1)
+        found["mtt less late gap"] = tuple(per_set[per_set.isfinite()].tolist())
     return found
 
 

@@ -45,9 +45,9 @@ class Settings:
     every: int = 5  # steps between two measurements
     batch: int = 256
     lr: float = 0.01
-    recipe_nets: int = 2  # for each of RECIPES
+    recipe_nets: int = 5  # for each of RECIPES
     recipe_every: int = 10
-    long_nets: int = 2
+    long_nets: int = 5
     long_steps: int = 7840  # 40 epochs of 50,000 images
     long_every: int = 196
     test_images: int = 10_000
@@ -61,8 +61,8 @@ SETTINGS = {
         steps=100, every=5, batch=64, recipe_nets=1, recipe_every=20, long_nets=1,
         long_steps=230, long_every=23, judge_steps=30, pool=100, blend=20,
     ),
-    "laptop": Settings(test_images=1000),
-    "full": Settings(recipe_nets=5, long_nets=5),
+    "laptop": Settings(test_images=1000, recipe_nets=3),
+    "full": Settings(),
 }  # fmt: skip
 
 

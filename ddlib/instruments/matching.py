@@ -14,6 +14,7 @@ RELATIONS = ("same set", "other set", "other method")
 QUANTITIES = ("gap", "gap to stopped", "gap to full-batch", "reference", "beyond reference")
 OFFSETS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)  # points of accuracy by which early stops miss
 RELEASED = ("one stop", "exchanged stop", "window")
+KINDS = {"dsa": "dc", "mtt-late": "mtt"}  # sources that are a kind of another method
 EXCHANGED = {"dm": "dc", "dc": "dm"}  # the released stops of these two look exchanged
 DRAWS = 400
 
@@ -106,7 +107,7 @@ def _kin(
 
     Networks of the same place in set and source begin with the same weights, so they do not
     count, and neither do sets of other methods that began as the same real images. Random images
-    are no method, and late trajectories no other one than trajectory matching.
+    are no method, and two kinds of one method are not each other's other method.
     """
     rows = [(t, s, n) for t, p in runs.items() for s in range(len(p)) for n in range(p.shape[1])]
     everyone = torch.cat([p.flatten(0, 1) for p in runs.values()])
@@ -115,19 +116,21 @@ def _kin(
     for row, (t, s, n) in enumerate(rows):
         if t != tag:
             continue
-        ours = t.split("-")[0]  # `mtt-late` is a kind of `mtt`
-        other = [u.split("-")[0] != ours and v != s and "random" not in (u, t) for u, v, _ in rows]
-        kinds = [
+        relations = [
             [(u, v) == (t, s) for u, v, _ in rows],
             [u == t and v != s for u, v, _ in rows],
-            other,
+            [_another_method(u, t) and v != s for u, v, _ in rows],
         ]
         near = (accuracy - accuracy[row]).abs() <= within
         near &= torch.tensor([(v, m) != (s, n) for _, v, m in rows], device=near.device)
         likeness = alike(everyone[row][None], everyone, labels)[0]
-        chosen = [torch.tensor(kind, device=near.device) & near for kind in kinds]
+        chosen = [torch.tensor(r, device=near.device) & near for r in relations]
         values.append(torch.stack([likeness[c].mean(0) for c in chosen]))
     return torch.stack(values).unflatten(0, runs[tag].shape[:2])
+
+
+def _another_method(one: str, other: str) -> bool:
+    return "random" not in (one, other) and KINDS.get(one, one) != KINDS.get(other, other)
 
 
 def _references(

@@ -128,7 +128,7 @@ def missed_stops(study: Study) -> Figure:
         look = LOOKS[tag]
         axis.plot(
             off.flatten(0, 1).nanmean(0), values, marker=look.marker, color=look.color,
-            label=look.label, markersize=5,
+            label=look.label, markersize=5, linestyle="--" if tag == "dsa" else "-",
         )  # fmt: skip
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_xlabel("accuracy of the early-stopped networks less that of the network, in points")
@@ -148,6 +148,8 @@ def _panels(study: Study, height: float) -> tuple[Figure, list[Axes]]:
     )  # fmt: skip
     for spare in axes.flat[n:]:
         spare.remove()
+    for lowest in axes.flat[n - columns : n]:
+        lowest.tick_params(labelbottom=True)
     return figure, list(axes.flat[:n])
 
 
