@@ -62,7 +62,7 @@ SETTINGS = {
     "fast": Settings(
         network="convnet-quarter", nets={"random": 2, "bptt": 2}, steps=40, alone=4, each=20,
         shown=20, chunk=50, together=16, deep=("bptt",), deep_nets=1, sizes=(2, 4), groups=3,
-        halves=12, stops=3, usual="convnet-quarter", beside=("random", "bptt"), rounds=2, few=3,
+        halves=12, stops=3, usual="convnet-quarter", beside=("random", "bptt"), rounds=1, few=2,
     ),
     "laptop": Settings(
         network="convnet-quarter", nets={"random": 2, "dm": 1, "mtt": 1, "dc": 1, "bptt": 5},
