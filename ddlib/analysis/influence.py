@@ -51,7 +51,7 @@ class Settings:
     usual: str = "convnet"  # the network of the rounds
     beside: tuple[str, ...] = ("random", "dm", "dc", "mtt", "bptt")  # held against the first
     rounds: int = 5
-    few: int = 5  # images of each source in a round
+    few: int = 3  # images of each source in a round
 
     @property
     def recipe(self) -> Recipe:
