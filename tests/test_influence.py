@@ -152,15 +152,17 @@ def test_each_round_has_a_class_a_set_and_networks_of_its_own(
 ) -> None:
     assert study.axes["round"] == ("a", "b")
     wide = replace(SMALL, network="convnet")
-    for number, (row, net) in enumerate([(1, 1), (4, 3)]):  # the second image and network
-        mine = influence.trainer(real, sets["bptt"][number], wide, net)
-        groups = torch.zeros(2, 9, dtype=torch.bool)
-        groups[1, row] = True
-        with_all, without = mine.without(groups)
-        best = (without - with_all).topk(TOP).indices
-        own = (mine.test[1][best] == number).float().mean()
-        found = study.pick("usual_own", usual="bptt", round="ab"[number], usual_net=1, few=1)
-        assert float(found) == pytest.approx(float(own))
+    for number, name in enumerate("ab"):
+        mine = influence.trainer(real, sets["bptt"][number], wide, 2 * number + 1)
+        groups = torch.zeros(3, 9, dtype=torch.bool)
+        groups[1, 3 * number] = groups[2, 3 * number + 1] = True
+        with_all, *without = mine.without(groups)
+        change = torch.stack(without) - with_all
+        own = mine.test[1][change.topk(TOP).indices] == number
+        where = {"usual": "bptt", "round": name, "usual_net": 1}
+        assert torch.allclose(study.pick("usual_own", **where), own.float().mean(1))
+        spread = study.pick("usual_spread", **where)
+        assert float(spread) == pytest.approx(float(change.square().mean().sqrt()), rel=1e-3)
 
 
 def test_a_nudge_is_held_against_the_same_training_again(
