@@ -49,7 +49,7 @@ class Settings:
     halves: int  # random halves of the set to train on
     stops: int = 10  # moments of training at which gradients are compared
     usual: str = "convnet"  # the network of the rounds
-    beside: tuple[str, ...] = ("random", "dm", "dc", "mtt", "bptt")  # held against the first
+    beside: tuple[str, ...] = ("random", "dm", "dc", "dsa", "mtt", "bptt")  # held against the first
     rounds: int = 5
     few: int = 3  # images of each source in a round
 
@@ -72,7 +72,7 @@ SETTINGS = {
         network="convnet",
         nets={tag: 10 for tag in ("random", "herding", "dm", "mtt", "dc", "dsa", "bptt")},
         each=1000, deep=("random", "dm", "bptt"), deep_nets=5, groups=10, halves=64,
-        beside=("random", "dm", "dc", "dsa", "mtt", "bptt"), rounds=10, few=10,
+        rounds=10, few=10,
     ),
 }  # fmt: skip
 
