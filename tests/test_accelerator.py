@@ -29,7 +29,7 @@ QUESTIONS = {
     "bias": ("SETTINGS", {"levels": (0.6,), "sizes": (10,), "marks": (2,), "sets": 1, "nets": 1}),
     "ceiling": ("SMALL", {"nets": 1, "epochs": 1}),
     "curvature": ("SMALL", {"pool": 400, "real": 20}),
-    "influence": ("SMALL", {"each": 5, "few": (0, 1, 10, 11)}),
+    "influence": ("SMALL", {"each": 5}),
     "mixing": ("SMALL", {}),
     "recognition": ("QUICK", {}),
     "semantics": ("SMALL", {"draws": 1, "nets": 1, "steps": 2}),

@@ -134,6 +134,8 @@ def expected_effect(claim: dict) -> str:
     if not (RECORDED / "studies" / f"{claim['study']}.safetensors").exists():
         return "not tried"
     values = findings(load_study(claim["study"]))[claim["finding"]]
+    if len(values) < 2:
+        return "not reached"  # nothing says how uncertain it is
     mean, half = fmean(values), student.ppf(0.975, len(values) - 1) * sem(values)
     if mean - half > 0:
         return "weaker" if mean < (claim["published"] or 0) / 2 else "reproduced"

@@ -14,7 +14,7 @@ from ddlib.analysis import influence
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.explorer import entries
-from ddlib.instruments.influences import by_network
+from ddlib.instruments.influences import REPEATS, TOP
 from ddlib.instruments.leaving_out import first_rows, left_out, losses_on
 from ddlib.networks import build
 from ddlib.seeds import generator
@@ -24,7 +24,7 @@ from ddlib.training import logits, train
 SMALL = influence.Settings(
     network="convnet-quarter", nets={"bptt": 3, "dm": 2}, steps=4, alone=2, each=10, shown=5,
     chunk=4, deep=("bptt",), deep_nets=2, sizes=(2,), groups=2, halves=4, stops=2,
-    beside=("bptt",), few=(0, 1, 3, 4),
+    beside=("dm", "bptt"), rounds=2, few=2,
 )  # fmt: skip
 
 
@@ -35,13 +35,14 @@ def real() -> ImageData:
 
 @pytest.fixture(scope="module")
 def sets(real: ImageData) -> Sets:
-    """Two sets of three images of each class, made of real ones."""
+    """Two sets of each source, three images of each class, made of real ones."""
     rows = first_rows(real.train_labels, 3)
+    images, labels = real.train_images[rows], real.train_labels[rows]
     made = {}
-    for tag, blur in (("bptt", 0.0), ("dm", 0.3)):
-        images = real.train_images[rows]
-        noise = torch.randn(images.shape, generator=generator(tag))
-        made[tag] = (DistilledSet.of(real, images + blur * noise, real.train_labels[rows]),)
+    for tag, blur in (("bptt", 0.1), ("dm", 0.3)):
+        draws = generator(tag)
+        moved = [images + blur * torch.randn(images.shape, generator=draws) for _ in range(2)]
+        made[tag] = tuple(DistilledSet.of(real, x, labels) for x in moved)
     return made
 
 
@@ -127,41 +128,52 @@ def test_findings_of_made_up_tables(study: Study) -> None:
     arrays = dict(study.arrays)
     arrays["own"] = torch.full_like(arrays["own"], 0.75)
     arrays["repeat"] = torch.zeros_like(arrays["repeat"])
-    arrays["repeat"][..., influence.REPEATS.index("same image")] = 0.5
-    arrays["repeat"][..., influence.REPEATS.index("other image")] = 0.2
+    arrays["repeat"][..., REPEATS.index("same image")] = 0.5
+    arrays["repeat"][..., REPEATS.index("other image")] = 0.2
     arrays["repeat"][1, 1:] = torch.nan  # of "dm" only networks 0 and 1 are there
-    arrays["usual_own"] = torch.tensor([[[0.0, 1, 0, 1], [1, 1, 0, 1]]])  # each image counts once
-    arrays["usual_repeat"] = torch.tensor([[[0.5, 0.1]] * 3 + [[0.9, 0.2]]])
+    dm, bptt = [[[0.0, 1], [0, 0]]] * 2, [[[1.0, 1], [1, 0]], [[1, 1], [1, 1]]]
+    arrays["usual_own"] = torch.tensor([dm, bptt]).transpose(0, 1)  # (round, source, net, image)
+    pairs = [[[[0.5, 0.1], [0.3, 0.1]]] * 2, [[[0.9, 0.2], [0.7, 0.2]]] * 2]
+    arrays["usual_repeat"] = torch.tensor(pairs)  # (round, source, image, same or other)
     found = influence.findings(replace(study, arrays=arrays))
-    assert found["own-usual-bptt"] == pytest.approx([x - 1 / 3 for x in (0.5, 1, 0, 1)])
-    assert found["image-usual-bptt"] == pytest.approx([0.4] * 3 + [0.7])
+    assert found["own-usual-bptt"] == pytest.approx([0.75 - 1 / 3, 1 - 1 / 3]), "one for each round"
+    assert found["own-more-bptt"] == pytest.approx([0.5, 0.75])
+    assert found["image-usual-bptt"] == pytest.approx([0.3, 0.6])
+    assert found["image-more-bptt"] == pytest.approx([0, 0])
     assert found["own-bptt"] == pytest.approx((0.75 - 1 / 3,) * 3)
     assert found["image-bptt"] == pytest.approx((0.3,) * 3)
-    assert found["image-dm"] == pytest.approx((0.3,) * 2)
+    assert found["image-dm"] == pytest.approx((0.3,)), "one pair is one value"
     assert found["agrees-leave-one-out"] == pytest.approx((1, 1))
     assert len(found["adds-one class"]) == 4
 
 
-def test_each_network_counts_its_own_pairs(study: Study) -> None:
-    assert study.axes["pair"] == ("0, 1", "0, 2", "1, 2")
-    found = by_network(torch.tensor([[0.1], [0.2], [0.6]]), 3)
-    assert torch.allclose(found[:, 0], torch.tensor([0.15, 0.35, 0.4]))
+def test_each_round_has_a_class_a_set_and_networks_of_its_own(
+    study: Study, real: ImageData, sets: Sets
+) -> None:
+    assert study.axes["round"] == ("a", "b")
+    wide = replace(SMALL, network="convnet")
+    for number, name in enumerate("ab"):
+        mine = influence.trainer(real, sets["bptt"][number], wide, 2 * number + 1)
+        groups = torch.zeros(3, 9, dtype=torch.bool)
+        groups[1, 3 * number] = groups[2, 3 * number + 1] = True
+        with_all, *without = mine.without(groups)
+        change = torch.stack(without) - with_all
+        own = mine.test[1][change.topk(TOP).indices] == number
+        where = {"usual": "bptt", "round": name, "usual_net": 1}
+        assert torch.allclose(study.pick("usual_own", **where), own.float().mean(1))
+        spread = study.pick("usual_spread", **where)
+        assert float(spread) == pytest.approx(float(change.square().mean().sqrt()), rel=1e-3)
 
 
-def test_the_usual_network_leaves_out_a_few(study: Study, real: ImageData, sets: Sets) -> None:
+def test_a_nudge_is_held_against_the_same_training_again(
+    study: Study, real: ImageData, sets: Sets
+) -> None:
     mine = influence.trainer(real, sets["bptt"][0], replace(SMALL, network="convnet"), 0)
-    groups = torch.zeros(3, 9, dtype=torch.bool)
-    groups[1, 0] = groups[2, 4] = True
-    with_all, *without = mine.without(groups)
-    assert study.axes["few"] == (0, 1, 3, 4)
-    for row, losses in zip((0, 4), without, strict=True):
-        best = (losses - with_all).topk(influence.TOP).indices
-        own = (mine.test[1][best] == row // 3).float().mean()
-        found = study.pick("usual_own", usual="bptt", usual_net=0, few=row)
-        assert float(found) == pytest.approx(float(own))
-    again, *moved = (mine.noise() - with_all).square().mean(1).sqrt()
-    assert torch.allclose(study.pick("usual_noise", usual="bptt")[1:], torch.stack(moved))
-    assert again == 0
+    change = mine.noise() - mine.without(torch.zeros(1, 9, dtype=torch.bool))
+    assert not change[0].any()
+    nudged = change[2].square().mean().sqrt()
+    assert torch.allclose(study.pick("usual_noise", usual="bptt"), nudged)
+    assert nudged > 0
 
 
 @pytest.mark.parametrize(
@@ -177,17 +189,17 @@ def test_figures_say_their_scale_and_network(study: Study, draw) -> None:
     assert all(axis.has_data() for axis in figure.axes)
 
 
-def test_the_usual_width_shows_each_image_by_its_class(study: Study, sets: Sets) -> None:
-    figure = show.usual_width(study, sets)
+def test_the_usual_width_shows_each_round(study: Study) -> None:
+    figure = show.usual_width(study)
     assert "convnet-quarter" not in figure.get_suptitle()
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert labels == ["BPTT: a", "BPTT: b"]
+    assert labels == ["distribution matching", "BPTT"]
     drawn = figure.axes[1].lines[2].get_xdata()  # the second row, images with themselves
-    found = study.pick("usual_repeat", usual="bptt", which="same image")
-    assert np.allclose(drawn, found[2:])
-    line = show.usual_table(study, sets).splitlines()[2]
-    assert line.startswith("bptt    b")
-    assert f"{found[2:].mean():.2f} ± {found[2:].std():.2f}" in line
+    found = study.pick("usual_repeat", usual="bptt", which="same image").mean(1)
+    assert np.allclose(drawn, found)
+    line = show.usual_table(study).splitlines()[2]
+    assert line.startswith("BPTT")
+    assert f"{found.mean():.2f} ± {found.std():.2f}" in line
 
 
 def test_the_picture_shows_the_listed_test_images(study: Study, sets: Sets) -> None:

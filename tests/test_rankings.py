@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from ddlib.instruments import influences, rankings
+from ddlib.instruments import influences, rankings, rounds
 from ddlib.seeds import generator
 
 CLASSES = torch.tensor([0, 0, 1, 1])
@@ -54,20 +54,43 @@ def test_repeats_tell_an_image_from_its_class() -> None:
     assert len(shared["repeat"]) == 3
 
 
-def test_two_networks_agree_about_a_few_images_and_their_classes_stay_apart() -> None:
-    both = tables(2, shared=0.0)
-    both[:, 2:, :12] = both[:1, :1, :12]  # images of class 1 agree with class 0 on test images of 0
-    found = influences.of_few(both, CLASSES, TESTED)
+def test_values_of_networks_know_that_pairs_share_them() -> None:
+    each = torch.tensor([0.1, 0.4, 0.2, 0.9])
+    of_pairs = torch.stack([each[i] + each[j] for i, j in rankings.pairs(4)])
+    missing = torch.full((3,), torch.nan)  # of a source that has fewer networks than another
+    found = rankings.by_network(torch.cat([of_pairs, missing])[:, None], 4)
+    assert torch.allclose(found[:, 0], 2 * each)
+    assert rankings.by_network(of_pairs[:1, None], 2).tolist() == [[0.5]]
+    assert len(rankings.by_network(missing[:, None], 1)) == 0
+
+
+def test_two_networks_agree_about_images_of_a_class() -> None:
+    def losses(noise: float) -> torch.Tensor:
+        draws = generator("noise")
+        both = tables(2, shared=0.0)[:, :2] + noise * torch.randn(2, 2, 24, generator=draws)
+        return torch.cat([torch.zeros(2, 1, 24), both], 1) + 5  # with all images first
+
+    found = rounds.of_class(losses(0.0), 0, TESTED)
     same, other = found["usual_repeat"].unbind(1)
     assert same.min() > 0.8 > 0.6 > other.abs().max()
-    assert (found["usual_overlap"][:2, 0] > found["usual_overlap"][:2, 1]).all()
-    noisy = both + torch.randn(both.shape, generator=generator("noise"))
-    best = [{*table[0].topk(influences.TOP).indices.tolist()} for table in noisy]
+    assert (found["usual_overlap"][:, 0] > found["usual_overlap"][:, 1]).all()
+    noisy = losses(1.0)
+    best = [{*net[1].topk(influences.TOP).indices.tolist()} for net in noisy]
     common = len(best[0] & best[1]) / influences.TOP
-    assert influences.of_few(noisy, CLASSES, TESTED)["usual_overlap"][0, 0] == pytest.approx(common)
+    found = rounds.of_class(noisy, 0, TESTED)
+    assert found["usual_overlap"][0, 0] == pytest.approx(common)
     assert 0 < common < 1
-    alone = influences.of_few(both[:, :2], CLASSES[:2], TESTED)
-    assert torch.equal(alone["usual_repeat"], found["usual_repeat"][:2])
+    own = sum(t < 12 for t in best[0]) / influences.TOP
+    assert found["usual_own"][0, 0] == pytest.approx(own)
+    other = {*noisy[0, 2].topk(influences.TOP).indices.tolist()}
+    different = len(best[0] | other) / (2 * influences.TOP)
+    assert found["usual_distinct"][0, 0] == pytest.approx(different)
+
+
+def test_nothing_is_left_out_first_then_each_of_a_class() -> None:
+    groups = rounds.few_alone(torch.tensor([0, 1, 1, 0, 1]), 1, 2)
+    assert groups.nonzero().tolist() == [[1, 1], [2, 2]]
+    assert len(groups) == 3
 
 
 def test_every_pair_of_rows() -> None:

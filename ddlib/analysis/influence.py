@@ -4,7 +4,7 @@ For every image of a set a network is trained anew without it, from the same sta
 to the loss on each test image is the image's influence there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -13,24 +13,11 @@ from torch import Tensor
 
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
-from ddlib.instruments.influences import (
-    ATTRIBUTIONS,
-    DIMS,
-    FEW,
-    JUDGES,
-    REPEATS,
-    SCALINGS,
-    SIDES,
-    TOP,
-    by_network,
-    listed,
-    of_few,
-    of_network,
-    of_source,
-)
-from ddlib.instruments.leaving_out import HALVES, each_alone, first_rows, left_out
+from ddlib.instruments import rounds
+from ddlib.instruments.influences import AXES, DIMS, FEW, TOP, listed, of_network, of_source
+from ddlib.instruments.leaving_out import HALVES, first_rows, left_out
 from ddlib.instruments.pixels import pixels_of
-from ddlib.instruments.rankings import pairs
+from ddlib.instruments.rankings import by_network, pairs
 from ddlib.instruments.retraining import NOISES, SUBSTITUTES, Trainer
 from ddlib.networks import build
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
@@ -41,7 +28,11 @@ PLACES = 8  # test images that are listed for each image, helped and harmed
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Sizes of the experiment. One set of each source is taken apart, that of seed 0."""
+    """Sizes of the experiment. It takes the first set of each source apart.
+
+    Rounds are beside it: round i leaves a few images of class i out, in the usual network. It takes
+    the next set of each source, and two networks that no other round has.
+    """
 
     network: str
     nets: Mapping[str, int]  # by source, how many networks are trained again and again
@@ -57,9 +48,10 @@ class Settings:
     groups: int  # of each size and kind
     halves: int  # random halves of the set to train on
     stops: int = 10  # moments of training at which gradients are compared
-    usual: str = "convnet"  # the network in which a few images are left out as well
-    beside: tuple[str, ...] = ("random", "dm", "dc", "mtt", "bptt")  # sources of these images
-    few: tuple[int, ...] = (*range(10), *range(70, 75))  # their rows: airplanes and horses
+    usual: str = "convnet"  # the network of the rounds
+    beside: tuple[str, ...] = ("random", "dm", "dc", "dsa", "mtt", "bptt")  # held against the first
+    rounds: int = 5
+    few: int = 3  # images of each source in a round
 
     @property
     def recipe(self) -> Recipe:
@@ -70,8 +62,7 @@ SETTINGS = {
     "fast": Settings(
         network="convnet-quarter", nets={"random": 2, "bptt": 2}, steps=40, alone=4, each=20,
         shown=20, chunk=50, together=16, deep=("bptt",), deep_nets=1, sizes=(2, 4), groups=3,
-        halves=12, stops=3, usual="convnet-quarter", beside=("bptt",),
-        few=(0, 1, 10, 11),
+        halves=12, stops=3, usual="convnet-quarter", beside=("random", "bptt"), rounds=1, few=2,
     ),
     "laptop": Settings(
         network="convnet-quarter", nets={"random": 2, "dm": 1, "mtt": 1, "dc": 1, "bptt": 5},
@@ -81,6 +72,7 @@ SETTINGS = {
         network="convnet",
         nets={tag: 10 for tag in ("random", "herding", "dm", "mtt", "dc", "dsa", "bptt")},
         each=1000, deep=("random", "dm", "bptt"), deep_nets=5, groups=10, halves=64,
+        rounds=10, few=10,
     ),
 }  # fmt: skip
 
@@ -103,24 +95,31 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         one = sets[tag][0]
         mine = trainer(real, one, s, net)
         found[tag, net] = one_network(mine, _left_out(one.labels, s), deep, s, f"{tag}-{net}", keep)
-    usual = [_usual(real, sets[tag][0], s, tag, keep) for tag in s.beside]
-    return compared(real, sets, found, usual, s)
+    return compared(real, sets, found, _rounds(real, sets, replace(s, network=s.usual), keep), s)
 
 
-def _usual(real: ImageData, one: DistilledSet, s: Settings, tag: str, keep: Keep) -> Tensors:
-    """A few images alone, in two networks of the usual width: what the study shows."""
-    rows, alone = list(s.few), each_alone(len(one.labels), real.device)
-    groups = torch.cat([torch.zeros_like(alone[:1]), alone[rows]])  # nothing first
-    mine = [trainer(real, one, replace(s, network=s.usual), net) for net in (0, 1)]
-    parts = [
-        keep(f"usual-{tag}-{net}-{i}", lambda m=m, c=c: {"losses": m.without(c)})["losses"]
-        for net, m in enumerate(mine)
-        for i, c in enumerate(groups.tensor_split(len(groups) // 5))
+def _rounds(real: ImageData, sets: Sets, s: Settings, keep: Keep) -> Tensors:
+    """Round after round in the usual network, and what a nudge changes in the first one."""
+    found = [
+        together([_round(real, sets[tag], s, tag, i, keep) for tag in s.beside])
+        for i in range(s.rounds)
     ]
-    losses = torch.cat(parts).unflatten(0, (2, -1))
-    noise = keep(f"usual-noise-{tag}", lambda: {"losses": mine[0].noise()})["losses"]
-    found = of_few(losses[:, 1:] - losses[:, :1], one.labels.cpu()[rows], mine[0].test[1].cpu())
-    return found | {"usual_noise": (noise - losses[0, 0]).square().mean(1).sqrt()}
+    firsts = {tag: trainer(real, sets[tag][0], s, 0) for tag in s.beside}
+    noise = [_kept(keep, f"usual-noise-{tag}", mine.noise) for tag, mine in firsts.items()]
+    again, _, nudged = torch.stack(noise).unbind(1)
+    return together(found) | {"usual_noise": (nudged - again).square().mean(1).sqrt()}
+
+
+def _round(
+    real: ImageData, some: Sequence[DistilledSet], s: Settings, tag: str, i: int, keep: Keep
+) -> Tensors:
+    one, losses = some[i % len(some)], []
+    groups = rounds.few_alone(one.labels, i, s.few)
+    for net in (2 * i, 2 * i + 1):
+        make = partial(trainer(real, one, s, net).without, groups)
+        losses.append(_kept(keep, f"usual-{tag}-{i}-{net}", make))
+    tested = real.test_labels[first_rows(real.test_labels, s.each)].cpu()
+    return rounds.of_class(torch.stack(losses), i, tested)
 
 
 def one_network(
@@ -130,24 +129,26 @@ def one_network(
 
     All trainings with noise, and, in `deep` networks, groups, halves, sums and substitutes.
     """
-    losses = lambda make: {"losses": make()}  # noqa: E731
-    parts = {"noise": keep(f"noise-{name}", partial(losses, mine.noise))["losses"]}
+    parts = {"noise": _kept(keep, f"noise-{name}", mine.noise)}
     for kind in ("all", "alone", "groups", *HALVES) if deep else ("all", "alone"):
-        makes = [partial(losses, partial(mine.without, c)) for c in out[kind].split(s.chunk)]
-        kept = [keep(f"{kind}-{name}-{i}", make) for i, make in enumerate(makes)]
-        parts[kind] = torch.cat([part["losses"] for part in kept])
+        chunks = enumerate(out[kind].split(s.chunk))
+        kept = [_kept(keep, f"{kind}-{name}-{i}", partial(mine.without, c)) for i, c in chunks]
+        parts[kind] = torch.cat(kept)
     if deep:
         few = out["alone"][:: len(out["alone"]) // FEW]
         rate = 1 - 1 / len(mine.labels)  # a sum over what is left, where others take the mean
-        make = partial(losses, partial(mine.without, few, rate))
-        parts["summed"] = keep(f"summed-{name}", make)["losses"]
+        parts["summed"] = _kept(keep, f"summed-{name}", partial(mine.without, few, rate))
         parts |= keep(f"substitutes-{name}", partial(mine.substitutes, s.stops))
     return parts
 
 
+def _kept(keep: Keep, name: str, make: Callable[[], Tensor]) -> Tensor:
+    return keep(name, lambda: {"losses": make()})["losses"]
+
+
 def compared(
-    real: ImageData, sets: Sets, found: Mapping[tuple[str, int], Tensors],
-    usual: Sequence[Tensors], s: Settings,
+    real: ImageData, sets: Sets, found: Mapping[tuple[str, int], Tensors], usual: Tensors,
+    s: Settings,
 ) -> Study:  # fmt: skip
     """The study: mean influence of each image, and what its repetitions and substitutes say."""
     labels, each, most = real.test_labels.cpu(), [], max(s.nets.values())
@@ -164,26 +165,23 @@ def compared(
         for tag in s.deep
         for net in range(s.deep_nets)
     ]
-    arrays = together(each) | together(usual)
+    arrays = together(each) | usual
     arrays |= {k: v.unflatten(0, (-1, s.deep_nets)) for k, v in together(deep).items()}
     pixels = pixels_of(real, real.test_images.cpu()[rows][shown])
     arrays["thumbnails"] = (pixels * 255).round().byte()
     axes = _axes(real, s, {"image": images, "test": rows, "shown": rows[shown]})
-    return Study("influence", real.name, asdict(s), axes, DIMS, arrays)
+    return Study("influence", real.name, asdict(s), axes, DIMS | rounds.DIMS, arrays)
 
 
 def _axes(real: ImageData, s: Settings, rows: Tensors) -> dict[str, tuple]:
     most = max(s.nets.values())
     c, h, w = (tuple(range(size)) for size in real.shape)
-    return {k: tuple(v.tolist()) for k, v in rows.items()} | {
-        "source": tuple(s.nets), "net": tuple(range(most)), "noise": NOISES, "side": SIDES,
-        "scaling": SCALINGS, "pair": tuple(f"{i}, {j}" for i, j in pairs(most)),
-        "repeat": REPEATS, "which": ("same image", "other image"), "by": ("found", "chance"),
-        "place": tuple(range(PLACES)), "usual": s.beside, "usual_net": (0, 1), "few": s.few,
+    return AXES | {k: tuple(v.tolist()) for k, v in rows.items()} | {
+        "source": tuple(s.nets), "net": tuple(range(most)), "place": tuple(range(PLACES)),
+        "pair": tuple(f"{i}, {j}" for i, j in pairs(most)), "group": tuple(range(s.groups)),
         "deep": s.deep, "deep_net": tuple(range(s.deep_nets)), "size": s.sizes,
-        "kind": ("one class", "all classes"), "group": tuple(range(s.groups)),
-        "value": ("correlation", "slope"), "attribution": ATTRIBUTIONS, "judge": JUDGES,
-        "channel": c, "height": h, "width": w,
+        "round": real.classes[: s.rounds], "usual": s.beside, "usual_net": (0, 1),
+        "few": tuple(range(s.few)), "channel": c, "height": h, "width": w,
     }  # fmt: skip
 
 
@@ -205,12 +203,11 @@ def _left_out(labels: Tensor, s: Settings) -> Tensors:
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
-    """One number for each network; what pairs of networks say is averaged for each network.
+    """One number for each network, also of what pairs of networks say; for rounds see there.
 
-    own, own-harmed: share of own class in the top, more than chance; -usual: for each of a
-    few images in the usual network. hard: their place among the losses, above the middle.
-    distinct: share of different ones, more than by chance. above: how far influence is above what
-    a nudge does. repeat: rank correlation with another network.
+    own, own-harmed: share of own class in the top, more than chance. hard: their place among the
+    losses, above the middle. distinct: share of different ones, more than by chance. above: how far
+    influence is above what a nudge does. repeat: rank correlation with another network.
     image: that of one image over its own class, more than that of two images of the class.
     shared, beyond: overlap of the top with that in another network, more than chance, and more
     than of two images of the class. agrees, agrees-own: an attribution with leave-one-out, over
@@ -222,7 +219,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         own, spread, noise = (study.pick(k, source=tag) for k in ("own", "spread", "noise"))
         distinct = study.pick("distinct", source=tag, scaling="raw")
         pairwise = (study.pick(k, source=tag) for k in ("repeat", "overlap"))
-        repeat, overlap = (by_network(values, len(axes["net"])) for values in pairwise)
+        repeat, overlap = (by_network(v, study.settings["nets"][tag]) for v in pairwise)
         found |= {
             f"own-{tag}": own[:, 0, 0] - chance,
             f"own-harmed-{tag}": own[:, 1, 0] - chance,
@@ -239,10 +236,6 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         agrees, own, score, balanced = study.pick("judged", attribution=name).unbind(-1)
         found |= {f"agrees-{name}": agrees, f"agrees-own-{name}": own, f"score-{name}": score}
         found |= {f"balanced-{name}": balanced, f"gains-{name}": score - known}
-    for tag in axes["usual"]:
-        found[f"own-usual-{tag}"] = study.pick("usual_own", usual=tag).mean(0) - chance
-        for name, array in (("image", "usual_repeat"), ("beyond", "usual_overlap")):
-            itself, others = study.pick(array, usual=tag).unbind(1)
-            found[f"{name}-usual-{tag}"] = itself - others
     found |= {f"adds-{k}": study.pick("added", kind=k, value="correlation") for k in axes["kind"]}
+    found |= rounds.findings(study)
     return {k: tuple(v[v.isfinite()].tolist()) for k, v in found.items()}

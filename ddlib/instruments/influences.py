@@ -17,7 +17,6 @@ from ddlib.instruments.rankings import (
     correlation,
     distinct,
     every_pair,
-    itself_and_others,
     overlap,
     pairs,
     rank_correlation,
@@ -28,7 +27,7 @@ from ddlib.instruments.rankings import (
     standardized,
     top,
 )
-from ddlib.instruments.retraining import SUBSTITUTES
+from ddlib.instruments.retraining import NOISES, SUBSTITUTES
 
 ATTRIBUTIONS = ("leave-one-out", "other networks", *SUBSTITUTES, "own class")
 FEW = 5  # images that are left out of a sum instead of a mean
@@ -37,6 +36,18 @@ REPEATS = ("all", "centered", "same image", "other image", "centered, own class"
 JUDGES = ("all images", "own images", "datamodeling score", "balanced score")
 SIDES = ("helped", "harmed")
 SCALINGS = ("raw", "standardized")
+AXES = {
+    "noise": NOISES,
+    "side": SIDES,
+    "scaling": SCALINGS,
+    "by": ("found", "chance"),
+    "repeat": REPEATS,
+    "which": ("same image", "other image"),
+    "kind": ("one class", "all classes"),
+    "value": ("correlation", "slope"),
+    "attribution": ATTRIBUTIONS,
+    "judge": JUDGES,
+}
 _NET, _DEEP = ("source", "net"), ("deep", "deep_net")
 DIMS = {
     "influence": ("source", "image", "test"),  # mean over networks
@@ -53,11 +64,6 @@ DIMS = {
     "added": (*_DEEP, "size", "kind", "group", "value"),
     "summed": (*_DEEP, "value"),
     "judged": (*_DEEP, "attribution", "judge"),
-    "usual_own": ("usual", "usual_net", "few"),  # a few images in usual networks
-    "usual_spread": ("usual", "usual_net"),
-    "usual_noise": ("usual", "noise"),
-    "usual_repeat": ("usual", "few", "which"),
-    "usual_overlap": ("usual", "few", "which"),
     "thumbnails": ("shown", "channel", "height", "width"),
 }
 Labels = Int[Tensor, " n"]
@@ -220,29 +226,3 @@ def of_network(
         "summed": torch.stack([correlation(few, summed).mean(), slope(few, summed).mean()]),
         "judged": judged(tables, alone, halves, classes, tested),
     }
-
-
-def by_network(values: Float[Tensor, "pair v"], nets: int) -> Float[Tensor, "{nets} v"]:
-    """What pairs of networks say, as the mean over the pairs that each network is in."""
-    member = torch.tensor([[net in pair for pair in pairs(nets)] for net in range(nets)])
-    return torch.stack([values[mine].nanmean(0) for mine in member])
-
-
-def of_few(
-    tables: Float[Tensor, "2 i t"], classes: Int[Tensor, " i"], tested: Int[Tensor, " t"]
-) -> dict[str, Tensor]:
-    """Some images, class after class, in two networks: own class in the top, does it repeat?
-
-    The rank correlations are over test images of the class. Others are of the class as well.
-    """
-    best = [top(table, TOP) for table in tables]
-    of_class = [classes == c for c in classes.unique()]
-    near = [tables[:, c][:, :, tested == classes[c][0]] for c in of_class]
-    return {
-        "usual_own": torch.stack([(tested[b] == classes[:, None]).float().mean(1) for b in best]),
-        "usual_spread": tables.square().mean((1, 2)).sqrt(),
-        "usual_repeat": torch.cat([itself_and_others(every_pair(*pair)) for pair in near]),
-        "usual_overlap": torch.cat([
-            itself_and_others(overlap(*(b[c] for b in best))) for c in of_class
-        ]),
-    }  # fmt: skip

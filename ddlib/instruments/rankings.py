@@ -110,3 +110,18 @@ def itself_and_others(square: Float[Tensor, "n n"]) -> Float[Tensor, "n 2"]:
 def pairs(n: int) -> list[tuple[int, int]]:
     """All pairs of the numbers below n."""
     return list(combinations(range(n), 2))
+
+
+def by_network(values: Float[Tensor, "pair v"], nets: int) -> Float[Tensor, "m v"]:
+    """What all pairs of networks say, as one value for each network: pairs share networks.
+
+    The jackknife: n times the mean over pairs, less n - 1 times that over pairs without network i.
+    The mean stays, and the spread counts that a network is in many pairs: where pair (i, j) is a
+    sum a_i + a_j, the values are 2 a_i. One pair is one value. Pairs that are NaN do not exist.
+    """
+    values = values[values.isfinite().all(1)]
+    if nets < 3:
+        return values
+    apart = torch.tensor([[net not in pair for pair in pairs(nets)] for net in range(nets)])
+    without = torch.stack([values[others].mean(0) for others in apart])
+    return nets * values.mean(0) - (nets - 1) * without

@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.instruments.influences import REPEATS, TOP, by_network
+from ddlib.instruments.influences import REPEATS, TOP
 from ddlib.show.looks import GRAY, LOOKS, finish, name_rows
-from ddlib.studies import Sets, Study
+from ddlib.studies import Study
 
 OF_CLASS = "rank correlation over\ntest images of the class"
 OVERLAP = f"overlap of the {TOP}\nhelped most, in percent"
@@ -52,59 +52,57 @@ def _explain(figure: Figure, axis: Axes) -> None:
 
 
 def repeat_table(study: Study) -> str:
-    """Rank correlations with other networks, by source, as text: mean over networks."""
+    """Rank correlations with other networks, by source, as text: mean over pairs."""
     widths = [max(8, len(name) + 3) for name in REPEATS]
     head = (f"{name:>{width}s}" for name, width in zip(REPEATS, widths, strict=True))
     lines = [f"{'':24s}" + "".join(head)]
     for tag in (t for t in study.axes["source"] if study.settings["nets"][t] > 1):
-        values = by_network(study.pick("repeat", source=tag), len(study.axes["net"]))
-        mean = values[: study.settings["nets"][tag]].mean(0)
+        mean = study.pick("repeat", source=tag).nanmean(0)
         cells = (f"{v:{width}.2f}" for v, width in zip(mean, widths, strict=True))
         lines.append(f"{LOOKS[tag].label:24s}" + "".join(cells))
     return "\n".join(lines)
 
 
-def usual_width(study: Study, sets: Sets) -> Figure:
-    """A few images in two networks of the usual width: whom do they help, and does it repeat?"""
-    groups = _few(study, sets)
+def usual_width(study: Study) -> Figure:
+    """A few images in the usual network: whom do they help, and does it repeat? A point a round."""
+    sources = study.axes["usual"]
     figure, axes = plt.subplots(
-        1, 3, figsize=(9, 0.3 * len(groups) + 1.1), sharey=True, layout="constrained"
+        1, 3, figsize=(9, 0.4 * len(sources) + 1.2), sharey=True, layout="constrained"
     )
-    for row, (tag, _, mine) in enumerate(groups):
-        share = 100 * study.pick("usual_own", usual=tag)[:, mine].flatten()
-        _draw_points(axes[0], row, share, tag)
-        _draw_same_and_other(axes[1], row, study.pick("usual_repeat", usual=tag)[mine], tag)
-        _draw_same_and_other(axes[2], row, 100 * study.pick("usual_overlap", usual=tag)[mine], tag)
+    for row, tag in enumerate(sources):
+        own, repeat, overlap = (_of_rounds(study, k, tag) for k in ("own", "repeat", "overlap"))
+        _draw_points(axes[0], row, 100 * own, tag)
+        _draw_same_and_other(axes[1], row, repeat, tag)
+        _draw_same_and_other(axes[2], row, 100 * overlap, tag)
     tests = len(study.axes["test"])
     own = f"share of the class among the\n{TOP} helped most, in percent"
     chances = {own: 100 * study.settings["each"] / tests, OF_CLASS: 0, OVERLAP: 100 * TOP / tests}
     for axis, (title, chance) in zip(axes, chances.items(), strict=True):
         axis.axvline(chance, color=GRAY, linestyle=":")
         axis.set_xlabel(title, fontsize=8)
-    name_rows(axes[0], [f"{LOOKS[tag].label}: {name}" for tag, name, _ in groups])
+    axes[0].set_xlim(0, 104)
+    name_rows(axes[0], [LOOKS[tag].label for tag in sources])
     _explain(figure, axes[2])
     return finish(figure, list(axes), study.profile, study.settings["usual"])
 
 
-def _few(study: Study, sets: Sets) -> list[tuple[str, str, Tensor]]:
-    """Source, class and places of the images that were left out in the usual network."""
-    rows, found = list(study.axes["few"]), []
+def _of_rounds(study: Study, name: str, tag: str) -> Tensor:
+    """Means over images and networks: shares (r,), or same and other image (r, 2)."""
+    values = study.pick(f"usual_{name}", usual=tag)
+    return values.mean((1, 2)) if name == "own" else values.mean(1)
+
+
+def usual_table(study: Study) -> str:
+    """The same as text: mean and spread over rounds, and what a nudge changes beside an image."""
+    columns = ("own class", "different", "same image", "other image", "overlap", "of others")
+    rounds = len(study.axes["round"])
+    lines = [f"{f'n = {rounds} rounds':24s}" + "".join(f"{c:>13s}" for c in (*columns, "nudge"))]
     for tag in study.axes["usual"]:
-        labels = sets[tag][0].labels.cpu()[rows]
-        found += [(tag, sets[tag][0].classes[c], labels == c) for c in labels.unique()]
-    return found
-
-
-def usual_table(study: Study, sets: Sets) -> str:
-    """The same as text: means and spreads over images, and what a nudge changes beside them."""
-    columns = ("own class", "same image", "other image", "overlap", "of others", "nudge")
-    lines = [f"{'':24s}" + "".join(f"{name:>13s}" for name in columns)]
-    for tag, name, mine in _few(study, sets):
-        pick = {k: study.pick(f"usual_{k}", usual=tag) for k in ("own", "repeat", "overlap")}
-        each = [pick["own"].mean(0), *pick["repeat"].unbind(1), *pick["overlap"].unbind(1)]
-        spread = study.pick("usual_spread", usual=tag, usual_net=0)
-        noise = study.pick("usual_noise", usual=tag, noise="nudged") / spread
-        texts = [f"{v[mine].mean():.2f} ± {v[mine].std():.2f}" for v in each] + [f"{noise:.2f}"]
-        line = f"{tag:7s} {name:10s} n ={int(mine.sum()):3d}"
-        lines.append(line + "".join(f"{text:>13s}" for text in texts))
+        own, repeat, overlap = (_of_rounds(study, k, tag) for k in ("own", "repeat", "overlap"))
+        different = study.pick("usual_distinct", usual=tag, by="found").mean(1)
+        each = (own, different, *repeat.T, *overlap.T)
+        spread = study.pick("usual_spread", usual=tag)[0, 0]  # in the network that was nudged
+        noise = study.pick("usual_noise", usual=tag) / spread
+        texts = [f"{v.mean():.2f} ± {v.std():.2f}" for v in each] + [f"{noise:.2f}"]
+        lines.append(f"{LOOKS[tag].label:24s}" + "".join(f"{text:>13s}" for text in texts))
     return "\n".join(lines)
