@@ -119,9 +119,8 @@ class _Bench:
         own = [self.cells(network, s.sources, which) for network in s.networks]
         strict = [self.strict(n, cells, which) for n, cells in zip(s.networks, own, strict=True)]
         clipped = [self.cells(n, s.distilled, which, "clipped") for n in s.clipped]
-        mine, given = together(own), together(strict)
-        return {
-            "accuracy": mine["accuracy"], "fit": mine["fit"],
+        given = together(strict)
+        return together(own) | {
             "strict": given["accuracy"], "strict_fit": given["fit"],
             "clipped": together(clipped)["accuracy"],
         }  # fmt: skip
@@ -220,9 +219,10 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """Numbers for the ledger, and what each value of a finding is.
 
     Of a group of networks as given (`norms`, `others`, `clipping`): one for each run, a recorded
-    set with a network seed, as the mean over the group. Runs of one set share its luck, so with two
-    sets an interval is too narrow. Of networks at large (`lose-more`, `same-order`): one for each
-    network away from home, from means over runs.
+    set with a network seed, as the mean over the group. `distilled-NETWORK`: so, too, of one
+    network, as the mean over distilled sets. Runs of one set share its luck, so with two sets an
+    interval is too narrow. Of networks at large (`lose-more`, `same-order`): one for each network
+    away from home, from means over runs.
     """
     networks, sources = study.axes["network"], study.axes["source"]
     distilled, gain = study.axes["distilled"], gains(study)
@@ -239,6 +239,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         if "herding" in sources:
             found[f"chosen-lead-{group}"] = of(["herding"], mine) - of(distilled, mine)
     away = [networks.index(n) for n in (*study.settings["norms"], *study.settings["others"])]
+    found |= {f"distilled-{networks[i]}": of(distilled, gain[[i]]) for i in away}
     share = kept(study).mean((2, 3))
     lost = share[networks.index(study.settings["home"])] - share[away]
     found["unrolled-lose-more"] = of(UNROLLED, lost) - of(MATCHING, lost)
