@@ -63,8 +63,9 @@ SETTINGS = {
         few=("random", "dm"), sets=1, nets=1, test=1000, held_out=50,
     ),
     "laptop": Settings(
-        widths=(), others=FEW, tuned=("convnet-none", *FEW), clipped=("convnet-none",),
-        few=("random", "bptt"), sets=2, nets=2, test=2000, held_out=200,
+        widths=(), norms=("convnet-none", "convnet-layer", "convnet-batch"), others=FEW,
+        tuned=("convnet-none", *FEW), clipped=("convnet-none",), few=("random", "bptt"), sets=2,
+        nets=2, test=2000, held_out=200,
     ),
     "full": Settings(
         others=PUBLISHED, tuned=("convnet-none", *PUBLISHED), sets=2, nets=5, test=10_000,
@@ -219,10 +220,9 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """Numbers for the ledger, and what each value of a finding is.
 
     Of a group of networks as given (`norms`, `others`, `clipping`): one for each run, a recorded
-    set with a network seed, as the mean over the group. `distilled-NETWORK`: so, too, of one
-    network, as the mean over distilled sets. Runs of one set share its luck, so with two sets an
-    interval is too narrow. Of networks at large (`lose-more`, `same-order`): one for each network
-    away from home, from means over runs.
+    set with a network seed, as the mean over the group, or over methods (`distilled-NETWORK`). Runs
+    of one set share its luck, so with two sets an interval is too narrow. Of networks at large
+    (`lose-more`, `same-order`): one for each network away from home, from means over runs.
     """
     networks, sources = study.axes["network"], study.axes["source"]
     distilled, gain = study.axes["distilled"], gains(study)
