@@ -239,7 +239,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         if "herding" in sources:
             found[f"chosen-lead-{group}"] = of(["herding"], mine) - of(distilled, mine)
     away = [networks.index(n) for n in (*study.settings["norms"], *study.settings["others"])]
-    found |= {f"distilled-{networks[i]}": of(distilled, gain[[i]]) for i in away}
+    found |= {f"distilled-{n}": of(distilled, gain[[i]]) for i, n in enumerate(networks)}
     share = kept(study).mean((2, 3))
     lost = share[networks.index(study.settings["home"])] - share[away]
     found["unrolled-lose-more"] = of(UNROLLED, lost) - of(MATCHING, lost)
