@@ -101,10 +101,16 @@ def _resnet18(norm: str, part: int = 1) -> Callable[[int, int, int], nn.Module]:
     return build
 
 
-def _vgg11(channels: int, size: int, classes: int) -> nn.Module:
-    """A VGG-11 that suits the image size, with the field's norm, one group per channel."""
-    width = 6 if size < 16 else 32 if size < 32 else 64
-    return architectures.vgg11(channels, size, classes, width=width, norm=NORMS["instance"])
+def _vgg11(part: int = 1) -> Callable[[int, int, int], nn.Module]:
+    """A VGG-11 that suits the image size, divided by `part`, with the field's norm."""
+
+    def build(channels: int, size: int, classes: int) -> nn.Module:
+        width = 6 if size < 16 else 32 if size < 32 else 64
+        return architectures.vgg11(
+            channels, size, classes, width=width // part, norm=NORMS["instance"]
+        )
+
+    return build
 
 
 def _vit(part: int = 1) -> Callable[[int, int, int], nn.Module]:
@@ -136,11 +142,12 @@ NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "convnet-tiny": _convnet("instance", 1 / 8),
     "resnet18-group": _resnet18("group"),
     "resnet18-batch": _resnet18("batch"),
-    "vgg11": _vgg11,
+    "vgg11": _vgg11(),
     "vit": _vit(),
     # About as many parameters as the ConvNet, and about its time for a step on a CPU.
     "resnet18-group-narrow": _resnet18("group", 4),
     "resnet18-batch-narrow": _resnet18("batch", 4),
+    "vgg11-narrow": _vgg11(4),
     "vit-narrow": _vit(2),
 }
 

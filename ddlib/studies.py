@@ -118,9 +118,9 @@ def at_once(key: str, make: Callable[[], Tensors]) -> Tensors:
     return {name: part.cpu() for name, part in make().items()}
 
 
-def together(parts: Sequence[Tensors]) -> Tensors:
-    """The arrays of several parts, each stacked along a new first axis."""
-    return {k: torch.stack([part[k] for part in parts]) for k in parts[0]}
+def together(parts: Sequence[Tensors], axis: int = 0) -> Tensors:
+    """The arrays of several parts, each stacked along a new axis, by default the first."""
+    return {k: torch.stack([part[k] for part in parts], axis) for k in parts[0]}
 
 
 class Keeper:

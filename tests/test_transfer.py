@@ -14,6 +14,7 @@ from ddlib.analysis import transfer
 from ddlib.instruments.gains import agreement, clipping_helps, gains, kept, orders, rate_helps, tau
 from ddlib.instruments.pixels import clipped as clip
 from ddlib.networks import NETWORKS, build
+from ddlib.show.looks import GRAY
 from ddlib.studies import Keeper, Study, at_once
 from ddlib.training import Recipe
 
@@ -164,6 +165,8 @@ def test_findings_by_hand() -> None:
     assert numbers["dm-norms"] == (2, 2, 4, 4), "one value for each set and network seed"
     assert numbers["bptt-others"] == (2, 2, 1, 1)
     assert numbers["herding-others"] == (4, 4, 0, 0)
+    assert numbers["distilled-vit-narrow"] == (6, 6, 3, 3), "the mean of both distilled sets"
+    assert numbers["distilled-convnet"] == (15, 15, 15, 15)
     assert numbers["chosen-lead-others"] == (4 - 6, 4 - 6, -3, -3)
     assert numbers["same-order"] == (-1, -1), "one value for each network"
     dm, bptt, herding = (50 - 30, 50 - 37.5), (100 + 50, 100 - 7.5), (15 - 20, 15 - 10)
@@ -203,6 +206,15 @@ def test_the_table_prints_mean_and_spread_of_each_gain() -> None:
     assert found[0, 1] == "+2.0 ± 1.2", "gains of 1, 1, 3 and 3 points"
     assert [t.get_text() for t in axis.get_yticklabels()] == list(SETTINGS.networks[:3])
     assert "n = 4 (sets: 2, networks for each: 2)" in axis.get_xlabel()
+
+
+def test_groups_of_networks_are_parted() -> None:
+    """Home, another norm, another architecture: one row of each here."""
+    made = study(ACCURACY, CEILING)
+    table, runs = (draw(made).axes[0].lines for draw in (show.gain_table, show.gain_runs))
+    assert [line.get_ydata()[0] for line in table] == [0.5, 1.5]
+    gray = [line.get_ydata()[0] for line in runs if line.get_color() == GRAY]
+    assert gray == [0.5, 1.5]
 
 
 @pytest.mark.parametrize("draw", ["gain_runs", "kept_runs"])

@@ -55,7 +55,7 @@ class Settings:
 
 
 PUBLISHED = ("vit", "resnet18-group", "resnet18-batch", "vgg11")
-FEW = ("vit-narrow", "resnet18-group-narrow")  # about as large as the ConvNet
+FEW = tuple(f"{network}-narrow" for network in PUBLISHED)  # about as large as the ConvNet
 SETTINGS = {
     "fast": Settings(
         widths=(), norms=("convnet-none",), others=("vit-narrow",), tuned=("vit-narrow",),
@@ -63,10 +63,9 @@ SETTINGS = {
         few=("random", "dm"), sets=1, nets=1, test=1000, held_out=50,
     ),
     "laptop": Settings(
-        widths=(), norms=("convnet-none", "convnet-layer"), others=FEW,
-        tuned=("convnet-none", *FEW), clipped=("convnet-none",),
-        sources=("random", "herding", "dm", "dc", "mtt", "bptt"), few=("random", "bptt"),
-        sets=2, nets=2, test=2000, held_out=200,
+        widths=(), norms=("convnet-none", "convnet-layer", "convnet-batch"), others=FEW,
+        tuned=("convnet-none", *FEW), clipped=("convnet-none",), few=("random", "bptt"), sets=2,
+        nets=2, test=2000, held_out=200,
     ),
     "full": Settings(
         others=PUBLISHED, tuned=("convnet-none", *PUBLISHED), sets=2, nets=5, test=10_000,
@@ -93,7 +92,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
     rates = {network: _rate(real, settings, network, keep) for network in settings.networks}
     bench = _Bench(real, sets, settings, keep, {n: rate for n, (rate, _) in rates.items()})
     by_set = [bench.of_set(i) for i in range(settings.sets)]
-    arrays = {key: torch.stack([one[key] for one in by_set], -2) for key in by_set[0]}
+    arrays = together(by_set, -2)  # sets stand before the networks that meet them
     arrays["ceiling"] = torch.stack([bench.ceiling(network) for network in settings.networks])
     arrays["rate"] = torch.tensor([rate for rate, _ in rates.values()], dtype=torch.float64)
     arrays["held_out"] = torch.stack([scores for _, scores in rates.values()])
@@ -121,11 +120,11 @@ class _Bench:
         own = [self.cells(network, s.sources, which) for network in s.networks]
         strict = [self.strict(n, cells, which) for n, cells in zip(s.networks, own, strict=True)]
         clipped = [self.cells(n, s.distilled, which, "clipped") for n in s.clipped]
-        wanted = {
-            "accuracy": (own, "accuracy"), "fit": (own, "fit"), "clipped": (clipped, "accuracy"),
-            "strict": (strict, "accuracy"), "strict_fit": (strict, "fit"),
+        given = together(strict)
+        return together(own) | {
+            "strict": given["accuracy"], "strict_fit": given["fit"],
+            "clipped": together(clipped)["accuracy"],
         }  # fmt: skip
-        return {name: torch.stack([c[key] for c in some]) for name, (some, key) in wanted.items()}
 
     def ceiling(self, network: str) -> Float[Tensor, " net"]:
         """What a network reaches with more real images."""
@@ -221,9 +220,9 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """Numbers for the ledger, and what each value of a finding is.
 
     Of a group of networks as given (`norms`, `others`, `clipping`): one for each run, a recorded
-    set with a network seed, as the mean over the group. Runs of one set share its luck, so with two
-    sets an interval is too narrow. Of networks at large (`lose-more`, `same-order`): one for each
-    network away from home, from means over runs.
+    set with a network seed, as the mean over the group, or over methods (`distilled-NETWORK`). Runs
+    of one set share its luck, so with two sets an interval is too narrow. Of networks at large
+    (`lose-more`, `same-order`): one for each network away from home, from means over runs.
     """
     networks, sources = study.axes["network"], study.axes["source"]
     distilled, gain = study.axes["distilled"], gains(study)
@@ -240,6 +239,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         if "herding" in sources:
             found[f"chosen-lead-{group}"] = of(["herding"], mine) - of(distilled, mine)
     away = [networks.index(n) for n in (*study.settings["norms"], *study.settings["others"])]
+    found |= {f"distilled-{n}": of(distilled, gain[[i]]) for i, n in enumerate(networks)}
     share = kept(study).mean((2, 3))
     lost = share[networks.index(study.settings["home"])] - share[away]
     found["unrolled-lose-more"] = of(UNROLLED, lost) - of(MATCHING, lost)

@@ -1,6 +1,7 @@
 """Figures of transfer: what is left of each set's gain in each network, and by protocol."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import matplotlib.pyplot as plt
 from jaxtyping import Float
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.gains import gains, kept
-from ddlib.show.looks import LOOKS, finish, name_rows
+from ddlib.show.looks import GRAY, LOOKS, finish, name_rows
 from ddlib.studies import Study
 
 
@@ -25,15 +26,17 @@ def gain_table(study: Study) -> Figure:
     table = gains(study)[:, rows].flatten(2)
     networks = study.axes["network"]
     figure, axis = plt.subplots(
-        figsize=(1.3 * len(sources) + 2.6, 0.5 * len(networks) + 1.3), layout="constrained"
+        figsize=(0.9 * len(sources) + 2.1, 0.4 * len(networks) + 1.3), layout="constrained"
     )
     most = float(table.mean(2).abs().max())
     axis.imshow(table.mean(2).numpy(), cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
     for i, row in enumerate(table):
         for j, runs in enumerate(row):
             color = "white" if abs(float(runs.mean())) > 0.6 * most else "black"
-            axis.text(j, i, _mean(runs), ha="center", va="center", color=color, fontsize=9)
-    labels = [LOOKS[source].label.replace(" (", "\n(") for source in sources]
+            axis.text(j, i, _mean(runs), ha="center", va="center", color=color, fontsize=8)
+    for row in _group_starts(study):
+        axis.axhline(row - 0.5, color="white", linewidth=4)
+    labels = [LOOKS[source].label.replace(" ", "\n", 1) for source in sources]
     axis.set_xticks(range(len(sources)), labels, fontsize=8)
     axis.set_yticks(range(len(networks)), networks, fontsize=8)
     axis.tick_params(length=0)
@@ -41,6 +44,13 @@ def gain_table(study: Study) -> Figure:
     finish(figure, [axis], study.profile)
     axis.grid(False)
     return figure
+
+
+def _group_starts(study: Study) -> list[int]:
+    """Rows of the networks with which other norms, other architectures, other widths begin."""
+    groups = ([study.settings["home"]], *(study.settings[k] for k in ("norms", "others", "widths")))
+    ends = list(accumulate(len(group) for group in groups))
+    return [row for row in ends if row < len(study.axes["network"])]
 
 
 def _mean(runs: Float[Tensor, " run"]) -> str:
@@ -105,8 +115,9 @@ def _finish_runs(figure: Figure, study: Study, measured: str) -> Figure:
     axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     finish(figure, [axis], study.profile)
     axis.grid(False, axis="y")
+    starts = _group_starts(study)
     for row in range(1, len(study.axes["network"])):
-        axis.axhline(row - 0.5, color="#DDDDDD", linewidth=0.8)
+        axis.axhline(row - 0.5, color=GRAY if row in starts else "#DDDDDD", linewidth=0.8)
     return figure
 
 
