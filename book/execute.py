@@ -122,6 +122,7 @@ class NoAnswers(Engine):
             nb_man,
             kernel_name=kernel_name,
             timeout=options["execution_timeout"],
+            shutdown_kernel="immediate",  # a polite one first interrupts it, and it complains
             config=options["config"],
         )
         client.widget_registry = {}
