@@ -29,7 +29,7 @@ from ddlib.instruments.recognizers import (
 )
 from ddlib.results import Trace, load_trace, recorded, set_name
 from ddlib.seeds import generator
-from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 
 NEIGHBORS = 10
 LEARNED = ("dm", "dc", "dsa", "mtt", "bptt")  # sources that begin somewhere and move
@@ -174,8 +174,7 @@ def _places(real: ImageData, probes: Probes, main: Sequence[Tensors], most: int)
     """Where the sets lie in the features of each main recognizer, and a map of the first's."""
     labels = real.test_labels[: len(main[0]["features-real"])].cpu()
     known = [(p["features-sets"], probes.labels, p["features-real"], labels) for p in main]
-    each = [places(*k, NEIGHBORS) for k in known]
-    found = {name: torch.stack([e[name] for e in each]) for name in each[0]}
+    found = together([places(*k, NEIGHBORS) for k in known])
     near, real_points = class_map(known[0][0][:, 0], known[0][2], labels)
     return found | {
         "map": near, "map_label": probes.labels[:, 0],

@@ -12,7 +12,7 @@ from ddlib.data import ImageData
 from ddlib.instruments.rankings import rank_correlation
 from ddlib.instruments.yardsticks import blends, easy_rows, started_from
 from ddlib.networks import build
-from ddlib.studies import Keep, Sets, Study, Tensors, at_once
+from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe, logits, train_steps
 
 DISTILLED = ("bptt", "mtt", "dc", "dsa", "dm")
@@ -80,7 +80,7 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         recipe = Recipe(epochs=1, batch=s.batch, lr=s.lr * factor)
         make = lambda seed: follow(real, asked, net, recipe, seed, when, s.test_images)  # noqa: E731
         each = [keep(f"{name}-{seed}", lambda seed=seed: make(seed)) for seed in range(n)]
-        return {key: torch.stack([one[key] for one in each]) for key in each[0]}
+        return together(each)
 
     released = networks("released", s.nets, steps)
     recipes = [

@@ -28,6 +28,7 @@ from ddlib.instruments.rankings import (
     top,
 )
 from ddlib.instruments.retraining import NOISES, SUBSTITUTES
+from ddlib.studies import together
 
 ATTRIBUTIONS = ("leave-one-out", "other networks", *SUBSTITUTES, "own class")
 FEW = 5  # images that are left out of a sum instead of a mean
@@ -186,7 +187,7 @@ def of_source(
     tables = torch.stack([one["alone"] - one["all"] for one in mine])
     noise = torch.stack([(one["noise"] - one["all"]).square().mean(1).sqrt() for one in mine])
     who = [named(t, one["all"][0], classes, tested) for t, one in zip(tables, mine, strict=True)]
-    arrays = {k: torch.stack([one[k] for one in who]) for k in who[0]}
+    arrays = together(who)
     arrays |= {"spread": tables.square().mean((1, 2)).sqrt(), "noise": noise}
     rows = list(range(len(mine)))
     padded = {k: _filled(v, rows, most) for k, v in arrays.items()}

@@ -55,20 +55,20 @@ def findings(study: Study) -> dict[str, Tensor]:
 
     own: share of the class in the top, more than chance. distinct: share of different ones, more
     than by chance. image: rank correlation of an image with itself in the other network, more than
-    with others of its class. beyond: the same of the overlap of tops. more: any of them, above that
-    of the first source in the same round.
+    with others of its class. beyond: the same of the overlap of tops. more: own, image or beyond,
+    above that of the first source in the same round.
     """
     found, (first, *others) = {}, study.axes["usual"]
     chance = study.settings["each"] / len(study.axes["test"])
     for tag in study.axes["usual"]:
-        distinct = study.pick("usual_distinct", usual=tag).mean(1)
+        different, by_chance = study.pick("usual_distinct", usual=tag).mean(1).unbind(1)
         found[f"own-usual-{tag}"] = study.pick("usual_own", usual=tag).mean((1, 2)) - chance
-        found[f"distinct-usual-{tag}"] = distinct[:, 0] - distinct[:, 1]
+        found[f"distinct-usual-{tag}"] = different - by_chance
         for name, array in (("image", "usual_repeat"), ("beyond", "usual_overlap")):
             itself, another = study.pick(array, usual=tag).mean(1).unbind(1)
             found[f"{name}-usual-{tag}"] = itself - another
     return found | {
         f"{name}-more-{tag}": found[f"{name}-usual-{tag}"] - found[f"{name}-usual-{first}"]
-        for name in ("own", "distinct", "image", "beyond")
+        for name in ("own", "image", "beyond")
         for tag in others
     }
