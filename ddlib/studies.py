@@ -173,7 +173,7 @@ def record_study(
     if not sets and question not in OWN_DATA:
         make = f"python -m ddlib record --profile {profile} --ipcs {IPC}"
         raise ValueError(f"no distilled sets of {real.name} are recorded; make them with: {make}")
-    settings = module.SETTINGS[profile]
+    settings = module.SETTINGS["record" if profile == "laptop" else profile]
     made = {tag: [one.meta for one in some] for tag, some in sets.items()}
     about = {"question": question, "settings": asdict(settings), "data": real.name, "sets": made}
     keep = Keeper(work / "studies", about)

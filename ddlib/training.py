@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,12 +26,13 @@ from ddlib.seeds import generator
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train: SGD with momentum, full-batch or in shuffled mini-batches."""
+    """How to train: full-batch or in shuffled mini-batches."""
 
     epochs: int
     batch: int | None = None  # None: every step sees all images
     lr: float = 0.01
-    momentum: float = 0.9
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    momentum: float = 0.9  # Adam's decay of the first moment; of the second, 0.999
     weight_decay: float = 0.0
     drop_after: int | None = None  # after this many epochs lr is divided by ten, momentum cleared
     augment: tuple[str, ...] = ()  # kinds of change; one kind a step, its numbers drawn per image
@@ -96,9 +98,7 @@ def train_epochs(
         if epoch in (first, recipe.drop_after):
             dropped = recipe.drop_after is not None and epoch >= recipe.drop_after
             rate = recipe.lr / 10 if dropped else recipe.lr
-            optimizer = torch.optim.SGD(
-                [theta], rate, recipe.momentum, weight_decay=recipe.weight_decay
-            )
+            optimizer = _optimizer(theta, recipe, rate)
         draws = [generator(seed, "epoch", epoch, device=images.device) for seed in seeds]
         for rows in _batches(len(images), recipe.batch, draws):
             x, y = _pick(images, labels, rows, recipe, draws)
@@ -117,7 +117,7 @@ def train_steps(net: nn.Module, real: ImageData, recipe: Recipe, seed: int) -> I
     theta = flatten(net, initialize_many(net, [seed], real.device))
     parameters = unflatten(net, theta)
     call, variables = trainable(net, parameters)
-    optimizer = torch.optim.SGD([theta], recipe.lr, recipe.momentum)
+    optimizer = _optimizer(theta, recipe, recipe.lr)
     yield parameters
     for epoch in count():
         draws = generator(seed, "epoch", epoch, device=real.device)
@@ -126,6 +126,14 @@ def train_steps(net: nn.Module, real: ImageData, recipe: Recipe, seed: int) -> I
             theta.grad = _gradient(cross_entropy(call(x), y), variables)
             optimizer.step()
             yield parameters
+
+
+def _optimizer(theta: Tensor, recipe: Recipe, rate: float) -> torch.optim.Optimizer:
+    decay = recipe.weight_decay
+    if recipe.optimizer == "adam":
+        betas = (recipe.momentum, 0.999)
+        return torch.optim.Adam([theta], rate, betas, weight_decay=decay)
+    return torch.optim.SGD([theta], rate, recipe.momentum, weight_decay=decay)
 
 
 def _gradient(losses: Float[Tensor, " m"], variables: Sequence[Tensor]) -> Float[Tensor, "m p"]:

@@ -69,7 +69,7 @@ SETTINGS = {
         subsets=(9, 9, 10, 11, 12, 13, 20, 22, 24, 28, 32), subset_epochs=40, subset_batch=100,
         stops=(5, 8, 12, 16, 20), full_batch=(9,),
     ),
-    "laptop": Settings(
+    "record": Settings(
         images=2000, nets=3, early_nets=7, early_steps=96, every=4,
         subsets=(
             13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 14, 14, 42, 43, 44, 46,

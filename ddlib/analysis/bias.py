@@ -60,7 +60,7 @@ SETTINGS = {
         variants=("random-even",), sizes=(10, 50), marks=(10, 20, 40, 80, STEPS), drawings=300,
         sets=1, nets=1,
     ),
-    "laptop": Settings(
+    "record": Settings(
         network="convnet-quarter", levels=(0.0, 0.3, 0.6, 0.9, 1.0), level=0.6,
         sources=("random", "start", "herding", "dm", "dc", "dsa", "mtt", "bptt"),
         variants=VARIANTS, sizes=(1, 10, 50, 200), marks=(5, 10, 20, 40, 80, 160, STEPS, 900),

@@ -28,7 +28,7 @@ from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe, accuracy, mean_loss, train_epochs, train_steps
 
-SETS = ("random", "bptt", "dm", "dc", "mtt")  # sets of one size; "random" is the control
+SETS = ("random", "bptt", "dm", "dc", "dsa", "mtt")  # sets of one size; "random" is the control
 SOURCES = ("real", "easy", *SETS)  # "easy": real images that another network knows best
 DRAWS = (0, 1)
 Path = Mapping[int, Tensor]  # weights (1, p) by step of real training
@@ -72,7 +72,7 @@ SETTINGS = {
         nets=3, batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
         lanczos=6, starts=(0, 30, 120), onward=(3, 10), tested=500, level=1.0,
     ),
-    "laptop": Settings(
+    "record": Settings(
         steps=(0, 10, 20, 40, 70, 100, 150, 200, 300, 600), probes=6, real=200,
         moments=(0, 70, 300), starts=(0, 30, 100, 300, 600), onward=(10, 60), level=1.6,
     ),

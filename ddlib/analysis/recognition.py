@@ -75,7 +75,7 @@ _FAST = kinds(6, tiny=12, deep=4, resnets=1, batch=2)
 _LAPTOP = kinds(3, tiny=3, deep=4, lasting=40, width="-narrow")
 SETTINGS = {
     "fast": Settings(recognizers=_FAST, levels=180, company=100, changes_for_all=False),
-    "laptop": Settings(recognizers=_LAPTOP),
+    "record": Settings(recognizers=_LAPTOP),
     "full": Settings(recognizers=kinds(40, tiny=20, deep=40)),
 }
 

@@ -62,10 +62,9 @@ SETTINGS = {
         clipped=("convnet-none",), sources=("random", "dm", "mtt", "bptt"),
         few=("random", "dm"), sets=1, nets=1, test=1000, held_out=50,
     ),
-    "laptop": Settings(
-        widths=(), norms=("convnet-none", "convnet-layer", "convnet-batch"), others=FEW,
-        tuned=("convnet-none", *FEW), clipped=("convnet-none",), few=("random", "bptt"), sets=2,
-        nets=2, test=2000, held_out=200,
+    "record": Settings(
+        widths=(), others=FEW, tuned=("convnet-none", *FEW), clipped=("convnet-none",),
+        few=("random", "bptt"), sets=2, nets=2, test=2000, held_out=200,
     ),
     "full": Settings(
         others=PUBLISHED, tuned=("convnet-none", *PUBLISHED), sets=2, nets=5, test=10_000,
