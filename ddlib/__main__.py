@@ -1,4 +1,4 @@
-"""`python -m ddlib distill | evaluate | record | study`: the dataclasses, from the command line."""
+"""`python -m ddlib distill | evaluate | record | study | repeat`: from the command line."""
 
 import sys
 from collections.abc import Sequence
@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 import tyro
 
 import ddlib
+from ddlib.claims import beside
 from ddlib.memory import keep_freed_memory
 from ddlib.presets import DATASETS, METHODS
 from ddlib.recording import record_cell
 from ddlib.sources import data_folder
-from ddlib.studies import QUESTIONS, record_study
+from ddlib.studies import QUESTIONS, record_study, repeat_study
 
 AnyMethod = (
     Annotated[ddlib.RandomSelection, tyro.conf.subcommand("random")]
@@ -123,9 +124,35 @@ class Study:
             print(made.name, f"{made.passport['seconds']:.0f} s", flush=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """Repeat the experiments of the study's questions with fewer networks, in minutes each.
+
+    Prints every claim as the book recorded it and as it came out here. Changes nothing in the book.
+    """
+
+    questions: Annotated[tuple[str, ...], tyro.conf.Positional] = QUESTIONS
+    work: Path = data_folder() / "work"  # parts that are finished, and what was found
+
+    def run(self) -> None:
+        keep_freed_memory()
+        for question in self.questions:
+            made = repeat_study(question, work=self.work)
+            print(f"{question}: {made.passport['seconds'] / 60:.0f} min", flush=True)
+            for book, here in beside(made):
+                print(f"  {book.claim}")
+                print(f"    book {book.ours}: {book.verdict}; here {here.ours}: {here.verdict}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = tyro.extras.subcommand_cli_from_dict(
-        {"distill": Distill, "evaluate": Evaluate, "record": Record, "study": Study},
+        {
+            "distill": Distill,
+            "evaluate": Evaluate,
+            "record": Record,
+            "study": Study,
+            "repeat": Repeat,
+        },
         args=arguments,
         prog="python -m ddlib",
         description=__doc__,

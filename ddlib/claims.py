@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from ddlib.results import RECORDED, Result, load_result, recorded
 from ddlib.show import LOOKS
-from ddlib.studies import findings, load_study
+from ddlib.studies import Study, findings, load_study
 
 VERDICTS = ("reproduced", "weaker", "not reached", "contradicted", "not tried")
 WEAKER = 5.0  # points below a published level that still count as the same effect, but weaker
@@ -160,6 +160,18 @@ def _effect(
         claim["id"], claim["chapter"], claim["says"], published, ours, scale,
         claim["differences"], source, verdict,
     )  # fmt: skip
+
+
+def beside(study: Study, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
+    """The claims that a study decides: each row as recorded, and as this study decides it."""
+    content = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    found = findings(study)
+    mine = [c for c in content["claims"] if c.get("study") == study.name and c["finding"] in found]
+    reads = cache(partial(_findings, folder)), lambda name: (found, study.scale)
+    return [
+        tuple(_effect(read, c, content["sources"][c["source"]], set(), folder) for read in reads)
+        for c in mine
+    ]
 
 
 def corrections(chapter: str | None = None, folder: Path = RECORDED) -> list[dict[str, str]]:

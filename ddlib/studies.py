@@ -1,7 +1,8 @@
 """The experiments behind the study's questions: what they found, and how they are run and kept.
 
-Each question has a module in `ddlib.analysis` with `SETTINGS` by profile, `run`, which returns a
-`Study`, and `findings`, which draws single numbers from it.
+Each question has a module in `ddlib.analysis` with `SETTINGS`, `run`, which returns a `Study`, and
+`findings`, which draws single numbers from it. Settings go by profile: `laptop` is what a laptop
+does in minutes, `record` what is recorded at the same scale, in hours.
 """
 
 import hashlib
@@ -167,16 +168,34 @@ def record_study(
     question: str, profile: str, *, work: Path, note: str, folder: Path = RECORDED
 ) -> Study:
     """Run one experiment on the recorded sets, or finish it, and save what it found."""
+    settings = "record" if profile == "laptop" else profile
+    study = _ran(question, profile, settings, work / "studies", note)
+    study.save(folder)
+    return study
+
+
+def repeat_study(question: str, *, work: Path) -> Study:
+    """The experiment that is recorded at laptop scale, with fewer networks: minutes, not hours.
+
+    What it finds is saved under `work / "repeats"`; what the book shows stays as it is.
+    """
+    folder = work / "repeats"
+    study = _ran(question, "laptop", "laptop", folder, "repeated on this machine")
+    study.save(folder)
+    return study
+
+
+def _ran(question: str, profile: str, settings_of: str, kept: Path, note: str) -> Study:
     module = question_module(question)
     real = load(OWN_DATA.get(question, DATASETS[profile]), device_for(profile))
     sets = recorded_sets(real.name, device=real.device)
     if not sets and question not in OWN_DATA:
         make = f"python -m ddlib record --profile {profile} --ipcs {IPC}"
         raise ValueError(f"no distilled sets of {real.name} are recorded; make them with: {make}")
-    settings = module.SETTINGS["record" if profile == "laptop" else profile]
+    settings = module.SETTINGS[settings_of]
     made = {tag: [one.meta for one in some] for tag, some in sets.items()}
     about = {"question": question, "settings": asdict(settings), "data": real.name, "sets": made}
-    keep = Keeper(work / "studies", about)
+    keep = Keeper(kept, about)
     passport = {
         "command": command_line(),
         **provenance(real.device),
@@ -185,6 +204,4 @@ def record_study(
     }
     study = module.run(real, sets, settings, keep)
     passport |= {"seconds": round(keep.seconds, 1), "peak_memory_mib": peak_memory_mib(real.device)}
-    study = replace(study, profile=profile, passport=passport)
-    study.save(folder)
-    return study
+    return replace(study, profile=profile, passport=passport)

@@ -118,7 +118,7 @@ def test_every_cell_is_what_its_parts_give(quick: None) -> None:
 
 
 def test_start_is_what_learned_sets_begin_with() -> None:
-    settings, real = bias.SETTINGS["laptop"], shapes(0.6, 0)
+    settings, real = bias.SETTINGS["record"], shapes(0.6, 0)
     begun = bias.distill(real, bias.method("start", settings), seed=5)
     for tag in ("dm", "dc", "dsa", "mtt", "bptt"):
         first = METHODS[tag](ipc=10).initialize(real, 5)

@@ -34,5 +34,5 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
 
 def test_the_rate_falls_in_the_last_third() -> None:
     assert {p: (s.recipe.epochs, s.recipe.drop_after) for p, s in SETTINGS.items()} == {
-        "fast": (6, 4), "laptop": (12, 8), "full": (40, 27),
+        "fast": (6, 4), "laptop": (4, 3), "record": (12, 8), "full": (40, 27),
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -12,6 +13,7 @@ from scipy.stats import t as student
 
 from ddlib.claims import (
     VERDICTS,
+    beside,
     corrections,
     interval,
     judge_effect,
@@ -159,6 +161,26 @@ def test_every_verdict_follows_from_the_recorded_numbers() -> None:
     assert rows == {claim["id"]: expected(claim) for claim in claims}
     assert len(rows) == len(claims), "two claims share an id"
     assert set(rows.values()) <= set(VERDICTS)
+
+
+def test_a_repeat_is_judged_by_the_same_rules_beside_the_record() -> None:
+    study = load_study("cifar10x16-mixing")
+    weak = replace(study, arrays={k: v / 2 for k, v in study.arrays.items()})
+    pairs = beside(weak)
+    assert [row.id for row, _ in pairs] == [here.id for _, here in pairs]
+    rows = {row.id: row for row in ledger()}
+    assert all(book == rows[book.id] for book, _ in pairs)
+    content = json.loads((RECORDED / "claims.json").read_text())["claims"]
+    mine = {c["id"]: c for c in content if c.get("study") == study.name}
+    assert {book.id for book, _ in pairs} == set(mine)
+    for _, here in pairs:
+        claim = mine[here.id]
+        assert (
+            here.ours.split()[0]
+            == f"{fmean(findings(study)[claim['finding']]) / 2:.{claim['digits']}f}"
+        )
+    assert any(here.verdict == "weaker" for book, here in pairs if book.verdict == "reproduced")
+    assert beside(replace(study, dataset="digits")) == []
 
 
 def test_prose_types_in_no_measured_percentage() -> None:

@@ -10,6 +10,8 @@ import ddlib
 from ddlib import __main__ as command_line
 from ddlib.__main__ import main
 from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.claims import beside
+from ddlib.studies import load_study
 from ddlib.training import Recipe
 
 Capture = pytest.CaptureFixture[str]
@@ -38,6 +40,24 @@ def test_distill_then_evaluate(tmp_path: Path, capsys: Capture, digits: ddlib.Im
     main(["evaluate", str(out), "--nets", "2", "--device", "cpu"])
     expected = ddlib.evaluate(made, digits, "study", nets=2)
     assert capsys.readouterr().out.strip() == str(expected)
+
+
+def test_repeat_prints_what_the_book_has_and_what_came_out(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = load_study("cifar10x16-mixing")
+    asked = []
+    monkeypatch.setattr(
+        command_line, "repeat_study", lambda question, work: asked.append((question, work)) or study
+    )
+    main(["repeat", "mixing", "--work", str(tmp_path)])
+    assert asked == [("mixing", tmp_path)]
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == f"mixing: {study.passport['seconds'] / 60:.0f} min"
+    book, _ = beside(study)[0]
+    assert lines[0] == f"  {book.claim}"
+    seen = f"{book.ours}: {book.verdict}"
+    assert lines[1] == f"    book {seen}; here {seen}"
 
 
 def error_of(capsys: Capture, run: Callable[[], None]) -> str:

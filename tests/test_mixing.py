@@ -118,6 +118,7 @@ def test_changes_change_one_thing(real: ddlib.ImageData, sets: Sets) -> None:
     assert fields == {
         "rate / 3": {"lr"}, "rate x 3": {"lr"}, "a third of the steps": {"epochs"},
         "three times the steps": {"epochs"}, "batches of 10": {"batch", "epochs"},
+        "Adam": {"optimizer", "lr"},
         "augmentation": {"augment"}, "layer norm": {"network"}, "group norm": {"network"},
         "clipped": {"images"},
     }  # fmt: skip
@@ -127,8 +128,8 @@ def test_changes_change_one_thing(real: ddlib.ImageData, sets: Sets) -> None:
 
 def test_small_batches_take_as_many_steps(digits: ddlib.ImageData) -> None:
     one = ddlib.load_recorded("digits-dm-ipc10")
-    recipe = mixing.change("batches of 10", digits, one, SETTINGS["laptop"], 0).recipe
-    assert recipe.epochs * len(one.images) / recipe.batch == SETTINGS["laptop"].steps
+    recipe = mixing.change("batches of 10", digits, one, SETTINGS["record"], 0).recipe
+    assert recipe.epochs * len(one.images) / recipe.batch == SETTINGS["record"].steps
 
 
 def test_order_does_not_matter_for_the_same_images(

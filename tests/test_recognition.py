@@ -213,12 +213,12 @@ def test_a_run_that_was_killed_goes_on(
 
 
 def test_every_scale_has_settings() -> None:
-    assert set(SETTINGS) == {"fast", "laptop", "full"}
-    for settings in SETTINGS.values():
-        assert settings.recognizers[recognition.MAIN].seeds >= 5
+    assert set(SETTINGS) == {"fast", "laptop", "record", "full"}
+    for name, settings in SETTINGS.items():
+        assert settings.recognizers[recognition.MAIN].seeds >= (2 if name == "laptop" else 5)
         for about in settings.recognizers.values():
             build(about.network, (3, 16, 16), 10)  # an unknown name fails
-    short, long = (SETTINGS["laptop"].recognizers[k] for k in (recognition.MAIN, recognition.LONG))
+    short, long = (SETTINGS["record"].recognizers[k] for k in (recognition.MAIN, recognition.LONG))
     assert replace(long, epochs=short.epochs, halves=short.halves) == short  # but for its length
     assert long.epochs == SETTINGS["full"].recognizers[recognition.MAIN].epochs
     assert recognition.LONG not in SETTINGS["full"].recognizers  # which trains for 40 epochs anyway

@@ -11,7 +11,15 @@ from helpers import Killed, toy_data
 import ddlib
 from ddlib import studies
 from ddlib.files import DamagedFileError
-from ddlib.studies import Keeper, Study, at_once, load_study, record_study, recorded_sets
+from ddlib.studies import (
+    Keeper,
+    Study,
+    at_once,
+    load_study,
+    record_study,
+    recorded_sets,
+    repeat_study,
+)
 
 
 def study(**changes: object) -> Study:
@@ -137,6 +145,29 @@ def test_a_killed_study_goes_on_where_it_stopped(
     assert read.profile == "fast"
     assert read.passport["data"] == "n"
     assert read.passport["seconds"] >= 0
+
+
+def test_a_repeat_is_smaller_and_leaves_the_record_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toys = toy_module([], made := [])
+    toys.SETTINGS = {"laptop": Settings(2), "record": Settings(5)}
+    monkeypatch.setattr(studies, "question_module", lambda question: toys)
+    monkeypatch.setattr(studies, "load", lambda name, device: toy_data())
+    monkeypatch.setattr(studies, "recorded_sets", lambda dataset, device: {"random": ()})
+    record = record_study("toys", "laptop", work=tmp_path, note="n", folder=tmp_path)
+    repeat = repeat_study("toys", work=tmp_path)
+    assert made == [0, 1, 2, 3, 4, 0, 1]  # no part of the one is taken for one of the other
+    assert len(record.pick("value")) == len(load_study("toy-toys", tmp_path).pick("value")) == 5
+    assert len(repeat.pick("value")) == 2
+    assert len(load_study("toy-toys", tmp_path / "repeats").pick("value")) == 2
+    assert record.profile == repeat.profile == "laptop"
+
+
+def test_every_question_can_be_recorded_and_repeated() -> None:
+    for question in studies.QUESTIONS:
+        module = studies.question_module(question)
+        assert {"fast", "laptop", "record", "full"} == set(module.SETTINGS), question
 
 
 def test_a_study_without_sets_says_what_makes_them(

@@ -1,6 +1,7 @@
 """Training: an ensemble equals single runs, single runs equal plain PyTorch."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import pytest
@@ -17,6 +18,7 @@ from ddlib.training import Recipe, accuracy, train, train_steps
 
 FULL_BATCH = Recipe(epochs=6, lr=0.05)
 MINI_BATCH = Recipe(epochs=4, batch=8, lr=0.05, weight_decay=5e-3, drop_after=3)
+ADAM = Recipe(epochs=6, lr=0.001, optimizer="adam", weight_decay=5e-3)
 AUGMENTED = replace(MINI_BATCH, augment=tuple(augment.KINDS))
 RECIPES = {
     "full batch": FULL_BATCH,
@@ -76,7 +78,8 @@ def train_plainly(recipe: Recipe, seed: int, weights: Tensor) -> nn.Module:
     for epoch in range(recipe.epochs):
         if epoch in (0, recipe.drop_after):
             lr = recipe.lr * (0.1 if epoch else 1)
-            optimizer = torch.optim.SGD(net.parameters(), lr, 0.9, weight_decay=recipe.weight_decay)
+            kind = torch.optim.Adam if recipe is ADAM else partial(torch.optim.SGD, momentum=0.9)
+            optimizer = kind(net.parameters(), lr, weight_decay=recipe.weight_decay)
         n = len(real.train_labels)
         order = torch.randperm(n, generator=generator(seed, "epoch", epoch))
         for rows in order.split(recipe.batch or n):
@@ -89,7 +92,9 @@ def train_plainly(recipe: Recipe, seed: int, weights: Tensor) -> nn.Module:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("recipe", [FULL_BATCH, MINI_BATCH], ids=["full batch", "mini-batch"])
+@pytest.mark.parametrize(
+    "recipe", [FULL_BATCH, MINI_BATCH, ADAM], ids=["full batch", "mini-batch", "Adam"]
+)
 @pytest.mark.parametrize("weighted", [False, True], ids=["all alike", "weighted"])
 def test_one_run_equals_plain_pytorch(net: nn.Module, recipe: Recipe, weighted: bool) -> None:
     real = toy_data(REAL_SIZES)

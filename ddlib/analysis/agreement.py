@@ -69,6 +69,11 @@ SETTINGS = {
         subsets=(9, 9, 10, 11, 12, 13, 20, 22, 24, 28, 32), subset_epochs=40, subset_batch=100,
         stops=(5, 8, 12, 16, 20), full_batch=(9,),
     ),
+    "laptop": Settings(
+        images=2000, nets=2, early_nets=3, early_steps=96, every=4,
+        subsets=(13, 14, 16, 19, 40, 43, 46, 50, 55, 62), subset_epochs=40, subset_batch=100,
+        stops=(3, 5, 7, 9, 12), full_batch=(11, 42),
+    ),
     "record": Settings(
         images=2000, nets=3, early_nets=7, early_steps=96, every=4,
         subsets=(

@@ -60,6 +60,11 @@ SETTINGS = {
         variants=("random-even",), sizes=(10, 50), marks=(10, 20, 40, 80, STEPS), drawings=300,
         sets=1, nets=1,
     ),
+    "laptop": Settings(
+        network="convnet-quarter", levels=(0.0, 0.6), level=0.6, seen=0.6,
+        sources=("random", "start", "dm", "bptt"), variants=("random-even",), sizes=(10, 50),
+        marks=(5, 10, 20, 40, 80, 160, STEPS), drawings=400, sets=1, nets=2,
+    ),
     "record": Settings(
         network="convnet-quarter", levels=(0.0, 0.3, 0.6, 0.9, 1.0), level=0.6,
         sources=("random", "start", "herding", "dm", "dc", "dsa", "mtt", "bptt"),

@@ -30,6 +30,7 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(nets=2, epochs=6, batch=64),
+    "laptop": Settings(nets=2, epochs=4),
     "record": Settings(nets=3, epochs=12),
     "full": Settings(nets=5, epochs=40),
 }

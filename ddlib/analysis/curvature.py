@@ -72,6 +72,10 @@ SETTINGS = {
         nets=3, batch=128, steps=(0, 10, 30, 60, 120), probes=3, real=100, moments=(0, 30, 120),
         lanczos=6, starts=(0, 30, 120), onward=(3, 10), tested=500, level=1.0,
     ),
+    "laptop": Settings(
+        nets=2, steps=(0, 20, 70, 150, 300), probes=6, real=200, moments=(0, 70, 300),
+        starts=(0, 100, 300), onward=(10, 60), level=1.6,
+    ),
     "record": Settings(
         steps=(0, 10, 20, 40, 70, 100, 150, 200, 300, 600), probes=6, real=200,
         moments=(0, 70, 300), starts=(0, 30, 100, 300, 600), onward=(10, 60), level=1.6,

@@ -64,6 +64,11 @@ SETTINGS = {
         shown=20, chunk=50, together=16, deep=("bptt",), deep_nets=1, sizes=(2, 4), groups=3,
         halves=12, stops=3, usual="convnet-quarter", beside=("random", "bptt"), rounds=1, few=2,
     ),
+    "laptop": Settings(
+        network="convnet-quarter", nets={"random": 2, "dm": 2, "bptt": 2}, alone=3, each=100,
+        deep=("bptt",), deep_nets=1, sizes=(2, 3), groups=2, halves=8,
+        beside=("random", "bptt"), rounds=2,
+    ),
     "record": Settings(
         network="convnet-quarter", nets={"random": 3, "dm": 3, "mtt": 3, "dc": 3, "bptt": 5},
         each=100, deep=("bptt",), deep_nets=2, groups=2, halves=16,

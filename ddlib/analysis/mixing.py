@@ -70,6 +70,11 @@ SETTINGS = {
         changed=("dm", "bptt"), changes=("rate x 3", "batches of 10", "clipped"), change_runs=1,
         steps=100,
     ),
+    "laptop": Settings(
+        doses=(0, 10), runs=2, wide=(50,), wide_sources=("random", "bptt"), wide_runs=2,
+        probed=("bptt",), controls=("diluted", "kept", "noise", "other"), control_runs=2,
+        changes=("rate x 3", "clipped"), change_runs=1,
+    ),
     "record": Settings(
         wide_runs=3, probed=("bptt", "random"), changed=("random", "bptt", "dm", "mtt", "dc"),
         changes=tuple(name for name in CHANGES if name != "three times the steps"),

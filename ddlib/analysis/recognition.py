@@ -72,10 +72,12 @@ class Settings:
 # images; how the loaded ResNets were trained is not said. At laptop scale a CPU does it: few
 # epochs, the ConvNet also as many as published, and ResNets with a quarter of the width.
 _FAST = kinds(6, tiny=12, deep=4, resnets=1, batch=2)
-_LAPTOP = kinds(3, tiny=3, deep=4, lasting=40, width="-narrow")
+_LAPTOP = kinds(3, tiny=3, deep=4, width="-narrow", resnets=2, batch=2, plain=2)
+_RECORD = kinds(3, tiny=3, deep=4, lasting=40, width="-narrow")
 SETTINGS = {
     "fast": Settings(recognizers=_FAST, levels=180, company=100, changes_for_all=False),
-    "record": Settings(recognizers=_LAPTOP),
+    "laptop": Settings(recognizers=_LAPTOP),
+    "record": Settings(recognizers=_RECORD),
     "full": Settings(recognizers=kinds(40, tiny=20, deep=40)),
 }
 

@@ -62,6 +62,7 @@ SETTINGS = {
     "fast": Settings(
         tags=("random", "dm"), ipc=4, draws=1, nets=2, steps=40, lr=0.05, together=21, shuffles=500,
     ),
+    "laptop": Settings(tags=("random", "dm", "bptt"), draws=1, nets=2),
     "record": Settings(),
     "full": Settings(
         spurious=(0.0, 0.5, 0.9), tags=("random", "dm", "dc", "dsa", "mtt", "bptt"), draws=5,

@@ -48,6 +48,7 @@ class Settings:
 
 SETTINGS = {
     "fast": Settings(pool=500, epochs=3, fitted=50, shuffles=500),
+    "laptop": Settings(),
     "record": Settings(),
     "full": Settings(pool=50_000, epochs=20, fitted=2000, shuffles=10_000),
 }

@@ -62,6 +62,12 @@ SETTINGS = {
         clipped=("convnet-none",), sources=("random", "dm", "mtt", "bptt"),
         few=("random", "dm"), sets=1, nets=1, test=1000, held_out=50,
     ),
+    "laptop": Settings(
+        widths=(), norms=("convnet-none", "convnet-batch"), others=("vit-narrow", "vgg11-narrow"),
+        tuned=("vit-narrow", "vgg11-narrow"), clipped=("convnet-none",),
+        sources=("random", "herding", "dm", "mtt", "bptt"), few=("random", "bptt"), sets=1, nets=2,
+        test=2000, held_out=50,
+    ),
     "record": Settings(
         widths=(), others=FEW, tuned=("convnet-none", *FEW), clipped=("convnet-none",),
         few=("random", "bptt"), sets=2, nets=2, test=2000, held_out=200,

@@ -61,6 +61,9 @@ SETTINGS = {
         steps=100, every=5, batch=64, recipe_nets=1, recipe_every=20, long_nets=1,
         long_steps=230, long_every=23, judge_steps=30, pool=100, blend=20,
     ),
+    "laptop": Settings(
+        nets=2, recipe_nets=1, long_nets=1, long_steps=1960, test_images=1000,
+    ),
     "record": Settings(test_images=1000, recipe_nets=3),
     "full": Settings(),
 }  # fmt: skip

@@ -37,12 +37,13 @@ def kinds(
     width: str = "",
     resnets: int = 5,
     batch: int = 5,
+    plain: int = 5,
 ) -> dict[str, Recognizer]:
     """All kinds by epochs (without any, none) and number; only plain ConvNets get both halves."""
     about = {
-        "convnet-tiny": ("convnet-tiny", tiny, 5, HALVES),
-        MAIN: (MAIN, epochs, 5, HALVES),
-        LONG: (MAIN, lasting, 5, HALVES[1:]),
+        "convnet-tiny": ("convnet-tiny", tiny, plain, HALVES),
+        MAIN: (MAIN, epochs, plain, HALVES),
+        LONG: (MAIN, lasting, plain, HALVES[1:]),
         "convnet-batch": ("convnet-batch", epochs, batch, HALVES[1:]),
         "resnet-group": (f"resnet18-group{width}", deep, resnets, HALVES[1:]),
         "resnet-batch": (f"resnet18-batch{width}", deep, resnets, HALVES[1:]),
