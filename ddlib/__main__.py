@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 import ddlib
-from ddlib.claims import beside
+from ddlib.claims import accord, beside
 from ddlib.memory import keep_freed_memory
 from ddlib.presets import DATASETS, METHODS
 from ddlib.recording import record_cell
@@ -138,10 +138,14 @@ class Repeat:
         keep_freed_memory()
         for question in self.questions:
             made = repeat_study(question, work=self.work)
-            print(f"{question}: {made.passport['seconds'] / 60:.0f} min", flush=True)
-            for book, here in beside(made):
-                print(f"  {book.claim}")
+            pairs = beside(made)
+            for book, here in pairs:
+                print(f"{book.claim}")
                 print(f"    book {book.ours}: {book.verdict}; here {here.ours}: {here.verdict}")
+            same = "{claims} claims, {sign} of the same sign, {verdict} judged alike".format_map(
+                accord(pairs)
+            )
+            print(f"{question}: {made.passport['seconds'] / 60:.0f} min, {same}", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

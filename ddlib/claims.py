@@ -166,12 +166,23 @@ def beside(study: Study, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
     """The claims that a study decides: each row as recorded, and as this study decides it."""
     content = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     found = findings(study)
-    mine = [c for c in content["claims"] if c.get("study") == study.name and c["finding"] in found]
+    about = (c for c in content["claims"] if c.get("study") == study.name)
+    mine = [c for c in about if found.get(c["finding"])]  # a small study may lack some
     reads = cache(partial(_findings, folder)), lambda name: (found, study.scale)
     return [
         tuple(_effect(read, c, content["sources"][c["source"]], set(), folder) for read in reads)
         for c in mine
     ]
+
+
+def accord(pairs: Sequence[tuple[Row, Row]]) -> dict[str, int]:
+    """Of claims `beside` each other: how many, how often of one sign, how often of one verdict."""
+    signs = [[float(row.ours.split()[0]) > 0 for row in pair] for pair in pairs]
+    return {
+        "claims": len(pairs),
+        "sign": sum(book == here for book, here in signs),
+        "verdict": sum(book.verdict == here.verdict for book, here in pairs),
+    }
 
 
 def corrections(chapter: str | None = None, folder: Path = RECORDED) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from scipy.stats import t as student
 
 from ddlib.claims import (
     VERDICTS,
+    accord,
     beside,
     corrections,
     interval,
@@ -180,6 +181,11 @@ def test_a_repeat_is_judged_by_the_same_rules_beside_the_record() -> None:
             == f"{fmean(findings(study)[claim['finding']]) / 2:.{claim['digits']}f}"
         )
     assert any(here.verdict == "weaker" for book, here in pairs if book.verdict == "reproduced")
+    same = sum(book.verdict == here.verdict for book, here in pairs)
+    assert accord(pairs) == {"claims": len(mine), "sign": len(mine), "verdict": same}
+    assert same < len(mine)
+    against = beside(replace(study, arrays={k: -v for k, v in study.arrays.items()}))
+    assert accord(against)["sign"] == 0
     assert beside(replace(study, dataset="digits")) == []
 
 

@@ -52,10 +52,11 @@ def test_repeat_prints_what_the_book_has_and_what_came_out(
     )
     main(["repeat", "mixing", "--work", str(tmp_path)])
     assert asked == [("mixing", tmp_path)]
-    first, *lines = capsys.readouterr().out.splitlines()
-    assert first == f"mixing: {study.passport['seconds'] / 60:.0f} min"
-    book, _ = beside(study)[0]
-    assert lines[0] == f"  {book.claim}"
+    *lines, last = capsys.readouterr().out.splitlines()
+    pairs = beside(study)
+    book, n = pairs[0][0], len(pairs)
+    assert last.endswith(f" min, {n} claims, {n} of the same sign, {n} judged alike")
+    assert lines[0] == book.claim
     seen = f"{book.ours}: {book.verdict}"
     assert lines[1] == f"    book {seen}; here {seen}"
 
