@@ -140,12 +140,15 @@ class Repeat:
             made = repeat_study(question, work=self.work)
             pairs = beside(made)
             for book, here in pairs:
-                print(f"{book.claim}")
+                print(book.claim)
                 print(f"    book {book.ours}: {book.verdict}; here {here.ours}: {here.verdict}")
-            same = "{claims} claims, {sign} of the same sign, {verdict} judged alike".format_map(
-                accord(pairs)
+            same = accord(pairs)
+            print(
+                f"{question}: {made.passport['seconds'] / 60:.0f} min, {same['claims']} claims, "
+                f"{same['sign']} of the same sign, {same['verdict']} judged alike, "
+                f"{same['opposed']} opposed",
+                flush=True,
             )
-            print(f"{question}: {made.passport['seconds'] / 60:.0f} min, {same}", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -176,12 +176,15 @@ def beside(study: Study, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
 
 
 def accord(pairs: Sequence[tuple[Row, Row]]) -> dict[str, int]:
-    """Of claims `beside` each other: how many, how often of one sign, how often of one verdict."""
+    """Of claims `beside` each other: how many; how often of one sign, of one verdict, opposed."""
     signs = [[float(row.ours.split()[0]) > 0 for row in pair] for pair in pairs]
+    verdicts = [(book.verdict, here.verdict) for book, here in pairs]
+    held = {"reproduced", "weaker"}
     return {
         "claims": len(pairs),
         "sign": sum(book == here for book, here in signs),
-        "verdict": sum(book.verdict == here.verdict for book, here in pairs),
+        "verdict": sum(book == here for book, here in verdicts),
+        "opposed": sum("contradicted" in v and bool(held & {*v}) for v in verdicts),
     }
 
 

@@ -112,6 +112,19 @@ def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
     return Markdown("\n".join(lines))
 
 
+def repeats(folder: Path = RECORDED) -> Markdown:
+    """How long the repeat of each question took, and how its verdicts agree with the book's."""
+    made = load_json(folder / "benchmarks" / "repeats.json")
+    head = "| question | minutes | claims | same sign | same verdict | opposite verdict |"
+    lines = [head, "|---" * 6 + "|"]
+    for question in (q for q in QUESTIONS if q in made):
+        m = made[question]
+        counts = f"{m['claims']} | {m['sign']} | {m['verdict']} | {m['opposed']}"
+        lines.append(f"| {question.replace('_', ' ')} | {m['seconds'] / 60:.0f} | {counts} |")
+    where = sorted({f"{m['device']}, {m['date']}" for m in made.values()})
+    return Markdown("\n".join([*lines, "", f"*Measured:* {'; '.join(where)}"]))
+
+
 def notebook_times() -> Markdown:
     """Measured seconds of every notebook, by device."""
     lines = ["| notebook | seconds | device | date |", "|---|---|---|---|"]

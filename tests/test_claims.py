@@ -182,10 +182,14 @@ def test_a_repeat_is_judged_by_the_same_rules_beside_the_record() -> None:
         )
     assert any(here.verdict == "weaker" for book, here in pairs if book.verdict == "reproduced")
     same = sum(book.verdict == here.verdict for book, here in pairs)
-    assert accord(pairs) == {"claims": len(mine), "sign": len(mine), "verdict": same}
+    assert accord(pairs) == {"claims": len(mine), "sign": len(mine), "verdict": same, "opposed": 0}
     assert same < len(mine)
     against = beside(replace(study, arrays={k: -v for k, v in study.arrays.items()}))
+    decided = [
+        book for book, _ in pairs if book.verdict in ("reproduced", "weaker", "contradicted")
+    ]
     assert accord(against)["sign"] == 0
+    assert accord(against)["opposed"] == len(decided) > 0
     assert beside(replace(study, dataset="digits")) == []
 
 

@@ -55,7 +55,7 @@ def test_repeat_prints_what_the_book_has_and_what_came_out(
     *lines, last = capsys.readouterr().out.splitlines()
     pairs = beside(study)
     book, n = pairs[0][0], len(pairs)
-    assert last.endswith(f" min, {n} claims, {n} of the same sign, {n} judged alike")
+    assert last.endswith(f" min, {n} claims, {n} of the same sign, {n} judged alike, 0 opposed")
     assert lines[0] == book.claim
     seen = f"{book.ours}: {book.verdict}"
     assert lines[1] == f"    book {seen}; here {seen}"
