@@ -1,4 +1,4 @@
-"""The run-times page says how the last run with Colab's versions went."""
+"""The tables of the run-times page: the last run with Colab's versions, and the repeats."""
 
 from pathlib import Path
 from typing import Any
@@ -68,3 +68,14 @@ def test_the_record_holds_no_path_of_the_machine_that_made_it() -> None:
     load_json(path)  # whole, and not edited by hand
     assert "file:" not in path.read_text()
     assert str(Path.home()) + "/" not in path.read_text()
+
+
+def test_repeats_say_how_long_they_took_and_how_they_agree(tmp_path: Path) -> None:
+    one = {"seconds": 312.0, "claims": 9, "sign": 8, "verdict": 5, "opposed": 1}
+    where = {"commit": "c", "device": "CPU, 2 threads", "date": "2026-01-02"}
+    save_json(
+        tmp_path / "benchmarks" / "repeats.json", {"bias": one | where, "mixing": one | where}
+    )
+    lines = tables.repeats(tmp_path).data.splitlines()
+    assert lines[2:4] == ["| mixing | 5 | 9 | 8 | 5 | 1 |", "| bias | 5 | 9 | 8 | 5 | 1 |"]
+    assert lines[-1] == "*Measured:* CPU, 2 threads, 2026-01-02"
