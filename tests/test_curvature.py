@@ -154,7 +154,7 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     expected = {
         "peak-bptt": 1, "above-bptt": -0.75, "below-bptt": 0.75, "scaled-bptt": 0,
         "equal-bptt": -1, "early-bptt": 4, "late-bptt": -4, "fades-bptt": 8, "late-random": 0,
-        "peak-easy": 0, "costs-bptt": 3, "brief-bptt": -1, "brief-dm": 0,
+        "peak-easy": 0, "costs-bptt": 3,
     }  # fmt: skip
     for key, value in expected.items():
         assert found[key] == pytest.approx((value,) * SMALL.nets), key

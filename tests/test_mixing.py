@@ -203,12 +203,29 @@ def test_findings_are_differences_within_a_run(real: ddlib.ImageData, sets: Sets
     assert found["closing bptt"] == (13.0, 11.0)
     assert found["lead at 5 bptt"] == (2.0,)
     assert found["gone at 5 bptt"] == (28.0,)  # of 30 points above random images
+    assert "lead diluted bptt" not in found  # nothing like it was made of random images
     assert found["deeper dip"] == (9.0, 7.5)
     assert found["diluted bptt"] == (3.0,)
     assert found["beyond diluted bptt"] == (7.0,)
     assert found["gain noise bptt"] == (-3.0,)
     assert found["set, then real bptt"] == (5.0,)
     assert found["real, then set bptt"] == (-1.0,)
+
+
+def test_what_changes_cost_is_held_against_random_images(real: ddlib.ImageData, sets: Sets) -> None:
+    settings = replace(
+        SMALL, doses=(0, 3, 5), wide=(), probed=("bptt", "random"), controls=("kept",),
+        changed=("random", "bptt"), changes=("Adam",), runs=1, change_runs=1,
+    )  # fmt: skip
+    made = {"random-0-0": 30.0, "bptt-0-0": 50.0, "random-5-0": 40.0, "bptt-5-0": 47.0}
+    made |= {"random-kept-0": 33.0, "bptt-kept-0": 48.0, "random-Adam-0": 31.0, "bptt-Adam-0": 45.0}
+    keep = lambda key, make: {"accuracy": torch.tensor(made.get(key, 0.0))}  # noqa: E731
+    found = findings(mixing.run(real, sets, settings, keep))
+    assert found["lead kept bptt"] == (15.0,)
+    assert found["Adam costs bptt"] == (6.0,)  # 20 points ahead before, 14 after
+    assert found["Adam costs random"] == (0.0,)
+    assert found["lead at 5 bptt"] == (7.0,)
+    assert found["gone at 5 bptt"] == (13.0,)
 
 
 def test_a_lead_is_drawn_run_by_run(real: ddlib.ImageData, sets: Sets) -> None:

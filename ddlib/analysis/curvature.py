@@ -220,11 +220,10 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     the last moment. below, scaled, equal: it is lower, at the last moment, there divided by
     uncertainty, and at equal loss.
     In points: early, late: a turn gains more than one on random images, at the first and at the
-    last start. fades: the first minus the second. costs, brief: what a turn costs, and what the
-    shortest costs, at the last start.
+    last start. fades: the first minus the second. costs: what a turn costs at the last start.
     """
     found: dict[str, Tensor] = {}
-    turns, level = study.axes["onward"], study.settings["level"]
+    level = study.settings["level"]
     late = study.axes["step"].index(study.axes["moment"][-1])
     curves = {tag: _curves(study, tag) for tag in SOURCES}
     real, *others = (c.mean(-1, keepdim=True) for c in curves["real"])  # of both samples
@@ -236,12 +235,12 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found[f"below-{tag}"] = 1 - (trace / real)[:, late]
         found[f"scaled-{tag}"] = 1 - (trace / real / unsure * others[1])[:, late]
         found[f"equal-{tag}"] = 1 - at_loss(loss.mT, trace.mT, level) / theirs
-    shortest, gained = gains(study, turns[0]), gains(study, turns[-1])
+    gained = gains(study, study.axes["onward"][-1])
     for tag in SETS:
         more = gained[tag] - gained["random"]
         found[f"early-{tag}"], found[f"late-{tag}"] = more[:, 0], more[:, -1]
         found[f"fades-{tag}"] = more[:, 0] - more[:, -1]
-        found[f"costs-{tag}"], found[f"brief-{tag}"] = -gained[tag][:, -1], -shortest[tag][:, -1]
+        found[f"costs-{tag}"] = -gained[tag][:, -1]
     return {k: tuple(v.mean(1).tolist()) for k, v in found.items()}
 
 

@@ -16,6 +16,7 @@ from ddlib import augment
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
+from ddlib.instruments import leads
 from ddlib.instruments.mixtures import Task, draw, in_turn, mixture, noise_like, score
 from ddlib.instruments.pixels import EDGES, clipped, histogram, outside
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once
@@ -76,7 +77,8 @@ SETTINGS = {
         changes=("rate x 3", "clipped"), change_runs=1,
     ),
     "record": Settings(
-        wide_runs=3, probed=("bptt", "random"), changed=("random", "bptt", "dm", "mtt", "dc"),
+        doses=(0, 2, 10, 50), wide=(250,), wide_runs=3, probed=("bptt", "random"),
+        changed=("random", "bptt", "dm", "mtt", "dc"),
         changes=tuple(name for name in CHANGES if name != "three times the steps"),
     ),
     "full": Settings(),
@@ -191,38 +193,8 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
-    """Differences of accuracies in points, one for each run; the oriented claims of the chapter.
-
-    `dip TAG` is what the set loses when ten real images per class join; `lead TAG` is how far it
-    then still is above as many images that are all real; `gap TAG` is that lead without them.
-    `lead at K TAG` is the lead at a wide dose, `gone at K TAG` how far it is below the gap.
-    """
-    found, dose = {}, study.settings["dose"]
-    for tag in study.axes["source"]:
-        alone, joined = (study.pick("accuracy", source=tag, dose=k) for k in (0, dose))
-        found[f"dip {tag}"] = alone - joined
-        found[f"gap {tag}"] = alone - study.pick("accuracy", source="random", dose=0)
-        found[f"lead {tag}"] = joined - study.pick("accuracy", source="random", dose=dose)
-        found[f"closing {tag}"] = found[f"gap {tag}"] - found[f"lead {tag}"]
-    for tag, name in product(study.axes["probed"], study.axes["control"]):
-        cost = found[f"dip {tag}"][: len(study.axes["control_run"])]
-        alone = study.pick("accuracy", source=tag, dose=0)[: len(cost)]
-        found[f"{name} {tag}"] = alone - study.pick("control", probed=tag, control=name)
-        found[f"gain {name} {tag}"] = -found[f"{name} {tag}"]
-        found[f"beyond {name} {tag}"] = cost - found[f"{name} {tag}"]
-    for tag, order in product(study.axes["probed"], study.axes["order"]):
-        made = study.pick("order", probed=tag, order=order)
-        found[f"{order} {tag}"] = study.pick("accuracy", source=tag, dose=0)[: len(made)] - made
-    for tag in study.axes["changed"]:
-        found[f"outside {tag}"] = 100 * study.pick("outside", source=tag)
-    for k, tag in product(study.axes["wide_dose"], study.axes["wide_source"]):
-        made, random = (study.pick("wide", wide_dose=k, wide_source=t) for t in (tag, "random"))
-        found[f"lead at {k} {tag}"] = lead = made - random
-        found[f"gone at {k} {tag}"] = found[f"gap {tag}"][: len(lead)] - lead
-    found["gain random"] = -found["dip random"]
-    if {"dm", "bptt"} <= set(study.axes["source"]):
-        found["deeper dip"] = found["dip bptt"] - found["dip dm"]
-    return {name: tuple(values.tolist()) for name, values in found.items()}
+    """Differences of accuracies in points, one for each run; see `leads.findings`."""
+    return leads.findings(study)
 
 
 def _table(cell: Callable[..., Tensor], runs: int, *axes: Sequence) -> Tensor:

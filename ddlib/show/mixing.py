@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ddlib.instruments.leads import runs_at
 from ddlib.show.looks import LOOKS, finish
 from ddlib.studies import Study
 
@@ -32,16 +33,14 @@ def mixing_doses(study: Study, over: str | None = None) -> Figure:
         if tag == over:
             continue
         look, means = LOOKS[tag], {}
-        for array, name in (("accuracy", ""), ("wide", "wide_")):
-            if tag not in study.axes[f"{name}source"]:
-                continue
-            for k in study.axes[f"{name}dose"]:
-                runs = study.pick(array, **{f"{name}source": tag, f"{name}dose": k})
-                if over:
-                    runs = runs - study.pick(array, **{f"{name}source": over, f"{name}dose": k})
-                at = (k + 1) * 1.03 ** (i - 2)  # a little apart, and none is a place on the axis
-                axis.plot([at] * len(runs), runs, look.marker, color=look.color, alpha=0.35)
-                means[at] = runs.mean()
+        wide = study.axes["wide_dose"] if tag in study.axes["wide_source"] else ()
+        for k in (*study.axes["dose"], *wide):
+            runs = runs_at(study, tag, k)
+            if over:
+                runs = runs - runs_at(study, over, k)
+            at = (k + 1) * 1.03 ** (i - 2)  # a little apart, and none is a place on the axis
+            axis.plot([at] * len(runs), runs, look.marker, color=look.color, alpha=0.35)
+            means[at] = runs.mean()
         style = "--" if tag == "random" else "-"
         axis.plot(
             list(means), list(means.values()), style, marker=look.marker, color=look.color,
