@@ -11,7 +11,16 @@ from helpers import Killed, assert_same_arrays, killed_after, toy_data
 import ddlib
 from ddlib import show
 from ddlib.analysis import transfer
-from ddlib.instruments.gains import agreement, clipping_helps, gains, kept, orders, rate_helps, tau
+from ddlib.instruments.gains import (
+    agreement,
+    clipping_helps,
+    costs,
+    gains,
+    kept,
+    orders,
+    rate_helps,
+    tau,
+)
 from ddlib.instruments.pixels import clipped as clip
 from ddlib.networks import NETWORKS, build
 from ddlib.show.looks import GRAY
@@ -79,8 +88,8 @@ def test_settings_name_networks_that_exist(profile: str) -> None:
 
 
 def test_strict_is_the_protocol_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    def higher(*about: object) -> dict[str, torch.Tensor]:
-        return {"score": torch.arange(float(len(about[-1])))}
+    def higher(real: object, settings: transfer.Settings, network: str) -> dict:
+        return {"score": torch.arange(float(len(settings.rates)))}
 
     monkeypatch.setattr(transfer, "_try_rates", higher)
     study = transfer.run(REAL, SETS, SETTINGS)
@@ -173,8 +182,25 @@ def test_findings_by_hand() -> None:
     assert numbers["unrolled-lose-more"] == (bptt[0] - dm[0], bptt[1] - dm[1])
     distilled = [(dm[i] + bptt[i]) / 2 - herding[i] for i in (0, 1)]
     assert numbers["distilled-lose-more"] == pytest.approx(distilled)
+    assert numbers["norm-costs"] == pytest.approx((75 + 15, 75 + 15, 75 + 5, 75 + 5))
+    assert "architecture-costs" not in numbers, "no other architecture with the norm of a ConvNet"
     assert numbers["clipping-helps"] == (0, 1, -2.5, -1.5)
     assert "random-norms" not in numbers
+
+
+def test_costs_compare_networks_that_differ_in_one_thing() -> None:
+    made = study(ACCURACY, CEILING)
+    vgg = replace(made, axes=made.axes | {"network": ("convnet", "convnet-none", "vgg11-narrow")})
+    share = kept(made)
+    assert torch.equal(costs(made)["norm"], share[:1] - share[1:2])
+    assert torch.equal(costs(vgg)["norm"], share[:1] - share[1:2])
+    assert torch.equal(costs(vgg)["architecture"], share[:1] - share[2:]), "the VGG: home's norm"
+    group = replace(
+        made,
+        axes=made.axes | {"network": ("resnet18-batch", "convnet-none", "convnet-batch")},
+        settings=made.settings | {"home": "convnet-batch"},
+    )
+    assert torch.equal(costs(group)["architecture"], share[2:] - share[:1])
 
 
 def test_tau_counts_pairs_and_chance_is_centered() -> None:

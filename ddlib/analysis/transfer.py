@@ -14,7 +14,7 @@ from torch import Tensor
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
-from ddlib.instruments.gains import agreement, clipping_helps, gains, kept
+from ddlib.instruments.gains import agreement, clipping_helps, costs, gains, kept
 from ddlib.instruments.pixels import clipped
 from ddlib.networks import build
 from ddlib.seeds import generator
@@ -186,33 +186,27 @@ def _rate(
     real: ImageData, settings: Settings, network: str, keep: Keep
 ) -> tuple[float, Float[Tensor, " candidate"]]:
     """The rate that suits a network, and what each candidate scored (NaN: not tried)."""
-    rates = settings.rates if network in settings.tuned else settings.rates[:1]
-    work = partial(_try_rates, real, settings, network, rates)
-    found = keep(f"{network}-rates", work)["score"]
-    scores = torch.full((len(settings.rates),), torch.nan)
-    scores[: len(rates)] = found
-    return rates[int(found.argmax())], scores
+    rates = settings.rates
+    if network not in settings.tuned:
+        return rates[0], torch.full((len(rates),), torch.nan)
+    scores = keep(f"{network}-rates", partial(_try_rates, real, settings, network))["score"]
+    return rates[int(scores.argmax())], scores
 
 
-def _try_rates(
-    real: ImageData, settings: Settings, network: str, rates: Sequence[float]
-) -> Tensors:
+def _try_rates(real: ImageData, settings: Settings, network: str) -> Tensors:
     """Accuracy by rate on held-out *training* images, of networks trained on random real images."""
-    if len(rates) == 1:
-        return {"score": torch.full((1,), torch.nan)}
     rows = sample_per_class(real, IPC + settings.held_out, generator("rates", device=real.device))
     few, judges = rows[:, :IPC].flatten(), rows[:, IPC:].flatten()
     made = DistilledSet.of(real, real.train_images[few], real.train_labels[few])
     test, seeds = (real.train_images[judges], real.train_labels[judges]), _seeds(settings, 0)
-    scores = [measure(network, made, rate, seeds, test)["accuracy"].mean() for rate in rates]
-    return {"score": torch.stack(scores)}
+    scored = [measure(network, made, rate, seeds, test)["accuracy"] for rate in settings.rates]
+    return {"score": torch.stack(scored).mean(1)}
 
 
 def _ceiling(real: ImageData, settings: Settings, network: str, rate: float) -> Tensors:
     """Accuracy after as many steps of as many images, drawn from `more` times as many real ones."""
-    rows = sample_per_class(
-        real, settings.more * IPC, generator("ceiling", device=real.device)
-    ).flatten()
+    drawn = sample_per_class(real, settings.more * IPC, generator("ceiling", device=real.device))
+    rows = drawn.flatten()
     protocol, batch = PROTOCOLS["study"], len(rows) // settings.more
     recipe = replace(protocol, lr=rate, batch=batch, epochs=protocol.epochs // settings.more)
     net, seeds = build(network, real.shape, len(real.classes)), _seeds(settings, 0)
@@ -224,9 +218,9 @@ def _ceiling(real: ImageData, settings: Settings, network: str, rate: float) -> 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
     """Numbers for the ledger, and what each value of a finding is.
 
-    Of a group of networks as given (`norms`, `others`, `clipping`): one for each run, a recorded
-    set with a network seed, as the mean over the group, or over methods (`distilled-NETWORK`). Runs
-    of one set share its luck, so with two sets an interval is too narrow. Of networks at large
+    Of networks as given (`norms`, `others`, `costs`, `clipping`): one for each run, a recorded set
+    with a network seed, as the mean over the group, or over methods (`distilled-NETWORK`). Runs of
+    one set share its luck, so with two sets an interval is too narrow. Of networks at large
     (`lose-more`, `same-order`): one for each network away from home, from means over runs.
     """
     networks, sources = study.axes["network"], study.axes["source"]
@@ -245,6 +239,9 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
             found[f"chosen-lead-{group}"] = of(["herding"], mine) - of(distilled, mine)
     away = [networks.index(n) for n in (*study.settings["norms"], *study.settings["others"])]
     found |= {f"distilled-{n}": of(distilled, gain[[i]]) for i, n in enumerate(networks)}
+    for what, lost in costs(study).items():
+        if len(lost):  # some studies hold no two networks that differ in this alone
+            found[f"{what}-costs"] = of(distilled, lost.mean(0, keepdim=True))
     share = kept(study).mean((2, 3))
     lost = share[networks.index(study.settings["home"])] - share[away]
     found["unrolled-lose-more"] = of(UNROLLED, lost) - of(MATCHING, lost)

@@ -1,5 +1,6 @@
 """What is left of a set's gain in another network: points, room, order, and what chance gives."""
 
+from collections.abc import Sequence
 from itertools import permutations
 
 import torch
@@ -7,6 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddlib.studies import Study
+
+# Other architectures, and the ConvNet that has their norm.
+SAME_NORM = {
+    "vgg11": "convnet", "resnet18-group": "convnet-group", "resnet18-batch": "convnet-batch",
+}  # fmt: skip
 
 
 def gains(study: Study) -> Float[Tensor, "network source set net"]:
@@ -25,6 +31,24 @@ def kept(study: Study) -> Float[Tensor, "network source set net"]:
     random = study.pick("accuracy", source="random").mean((1, 2))
     room = study.pick("ceiling").mean(1) - random
     return 100 * gains(study) / room[:, None, None, None]
+
+
+def costs(study: Study) -> dict[str, Float[Tensor, "pair source set net"]]:
+    """Percent of the room lost where one thing changes: the `norm` of home, or the `architecture`.
+
+    Each architecture is compared with the ConvNet that has its norm, if that was measured, too.
+    """
+    share, networks, home = kept(study), study.axes["network"], study.settings["home"]
+    twins = {network: SAME_NORM.get(network.removesuffix("-narrow")) for network in networks}
+    pairs = {
+        "norm": [(home, network) for network in study.settings["norms"]],
+        "architecture": [(twin, network) for network, twin in twins.items() if twin in networks],
+    }
+
+    def rows(names: Sequence[str]) -> Tensor:
+        return share[[networks.index(name) for name in names]]
+
+    return {k: rows([a for a, _ in some]) - rows([b for _, b in some]) for k, some in pairs.items()}
 
 
 def tau(one: Float[Tensor, " n"], other: Float[Tensor, " n"]) -> float:
