@@ -14,13 +14,12 @@ from ddlib.analysis.agreement import (
     Settings,
     few_images,
     findings,
-    gaps,
     run,
-    to_pool,
     with_late,
 )
 from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
+from ddlib.instruments.agreement_gaps import gaps, to_pool
 from ddlib.instruments.matching import EXCHANGED, OFFSETS, matched, nearest_stop, one_source
 from ddlib.instruments.predictions import (
     MEASURES,
@@ -150,12 +149,34 @@ def test_late_networks_are_paired_with_those_on_usual_sets(toys) -> None:
     with pytest.MonkeyPatch.context() as short:
         short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=2))
         made = run(real, sets, replace(TINY, late_sets=1, late=(1, 2), within=100.0))
-    assert made.axes["source"] == ("mtt", LATE)
+    assert made.axes["source"] == ("start", "mtt", LATE)
     apart = (gaps(made, "mtt", "subset") - gaps(made, LATE, "subset"))[..., 0]
     assert apart[0].isfinite().all()
     assert apart[1].isnan().all()  # there is no second late set
     assert findings(made)["mtt less late gap"] == pytest.approx([float(apart[0].mean())])
     assert len(findings(made)["mtt gap"]) == 4
+
+
+def test_networks_are_paired_with_those_on_what_their_set_began_with(toys) -> None:
+    """The same first weights, so that a set that was never changed is not beyond its start."""
+    real, _ = toys
+    methods = {
+        "random": preset("random", 2, "fast"),
+        "dc": replace(preset("dc", 2, "fast"), steps=0, init="noise"),
+        "mtt": replace(preset("mtt", 2, "fast"), steps=1, inner_steps=2, max_start=1),
+        "bptt": replace(preset("bptt", 2, "fast"), steps=0),
+    }
+    sets = {t: [distill(real, how, seed=seed) for seed in (4, 7)] for t, how in methods.items()}
+    with pytest.MonkeyPatch.context() as short:
+        short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=2))
+        made = run(real, sets, replace(TINY, within=100.0))
+    assert made.axes["source"] == ("random", "start", "dc", "mtt", "bptt")
+    assert made.axes["began"] == ("mtt", "bptt")
+    found = findings(made)
+    assert found["bptt beyond start"] == (0.0,) * 4
+    want = (gaps(made, "mtt", "subset") - gaps(made, "bptt", "subset"))[..., 0].flatten().tolist()
+    assert found["mtt beyond start"] == pytest.approx(want)
+    assert any(want)
 
 
 def test_without_a_match_there_is_no_number_and_no_crash(toys) -> None:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.agreement import to_pool
+from ddlib.instruments.agreement_gaps import to_pool
 from ddlib.instruments.matching import POOLS, QUANTITIES
 from ddlib.instruments.predictions import MEASURES
 from ddlib.show.looks import LOOKS, Look, closed, finish
