@@ -28,7 +28,7 @@ from ddlib.instruments.predictions import (
 )
 from ddlib.presets import preset
 from ddlib.seeds import generator
-from ddlib.studies import Keeper, at_once
+from ddlib.studies import Keeper, at_once, load_study
 from ddlib.training import Recipe
 
 TINY = Settings(
@@ -250,6 +250,26 @@ def test_figures_show_every_source_and_say_what_is_missing(study) -> None:
     assert len(table) == 25
     level = float(study.pick("level", source="dm", pair="early, early", measure="agreement"))
     assert table[6] == f"{level:.3f}"
+
+
+def test_shown_means_differ_by_the_gap_where_networks_have_unequal_partners(study) -> None:
+    values = torch.rand(study.pick("alike").shape, generator=generator("uneven"))
+    values[0, 0, 0, 2] = torch.nan  # one network has a single subset network as a partner
+    uneven = replace(study, arrays={**study.arrays, "alike": values})
+    lines = show.agreements(uneven).axes[0].lines
+    early, subset = (float(lines[i].get_xdata()[0]) for i in (1, 3))  # each after its pale points
+    assert early - subset == pytest.approx(float(gaps(uneven, "random", "subset")[..., 0].mean()))
+
+
+def test_each_set_is_joined_to_what_it_began_with() -> None:
+    recorded = load_study("cifar10x16-agreement")
+    lines = show.gaps_by_set(recorded).axes[0].lines
+    joined = [line.get_xdata() for line in lines if line.get_linestyle() == "-"][:-1]  # zero
+    began = recorded.axes["began"]
+    assert began == ("dc", "dsa", "mtt", LATE, "bptt")  # sets of dm are older
+    moved = [findings(recorded)[f"{tag} beyond start"] for tag in began]
+    apart = torch.tensor([float(end - start) for start, end in joined])
+    assert torch.allclose(apart, torch.tensor(moved).view(-1, 3).mean(1), atol=1e-6)
 
 
 def test_the_lowest_panel_of_each_column_shows_the_scale(study) -> None:
