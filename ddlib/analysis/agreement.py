@@ -73,8 +73,7 @@ SETTINGS = {
     "laptop": Settings(
         images=2000, nets=2, early_nets=3, early_steps=96, every=4,
         subsets=(13, 14, 16, 19, 40, 43, 46, 50, 55, 62, 11, 10, 10),
-        subset_epochs=40, subset_batch=100,
-        stops=(3, 5, 7, 9, 12), full_batch=(11, 42),
+        subset_epochs=40, subset_batch=100, stops=(3, 5, 7, 9, 12), full_batch=(11, 42),
     ),
     "record": Settings(
         images=2000, nets=3, early_nets=7, early_steps=96, every=4,
