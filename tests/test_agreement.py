@@ -14,13 +14,12 @@ from ddlib.analysis.agreement import (
     Settings,
     few_images,
     findings,
-    gaps,
     run,
-    to_pool,
     with_late,
 )
 from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
+from ddlib.instruments.agreement_gaps import gaps, to_pool
 from ddlib.instruments.matching import EXCHANGED, OFFSETS, matched, nearest_stop, one_source
 from ddlib.instruments.predictions import (
     MEASURES,
@@ -29,7 +28,7 @@ from ddlib.instruments.predictions import (
 )
 from ddlib.presets import preset
 from ddlib.seeds import generator
-from ddlib.studies import Keeper, at_once
+from ddlib.studies import Keeper, at_once, load_study
 from ddlib.training import Recipe
 
 TINY = Settings(
@@ -150,12 +149,34 @@ def test_late_networks_are_paired_with_those_on_usual_sets(toys) -> None:
     with pytest.MonkeyPatch.context() as short:
         short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=2))
         made = run(real, sets, replace(TINY, late_sets=1, late=(1, 2), within=100.0))
-    assert made.axes["source"] == ("mtt", LATE)
+    assert made.axes["source"] == ("start", "mtt", LATE)
     apart = (gaps(made, "mtt", "subset") - gaps(made, LATE, "subset"))[..., 0]
     assert apart[0].isfinite().all()
     assert apart[1].isnan().all()  # there is no second late set
     assert findings(made)["mtt less late gap"] == pytest.approx([float(apart[0].mean())])
     assert len(findings(made)["mtt gap"]) == 4
+
+
+def test_networks_are_paired_with_those_on_what_their_set_began_with(toys) -> None:
+    """The same first weights, so that a set that was never changed is not beyond its start."""
+    real, _ = toys
+    methods = {
+        "random": preset("random", 2, "fast"),
+        "dc": replace(preset("dc", 2, "fast"), steps=0, init="noise"),
+        "mtt": replace(preset("mtt", 2, "fast"), steps=1, inner_steps=2, max_start=1),
+        "bptt": replace(preset("bptt", 2, "fast"), steps=0),
+    }
+    sets = {t: [distill(real, how, seed=seed) for seed in (4, 7)] for t, how in methods.items()}
+    with pytest.MonkeyPatch.context() as short:
+        short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=2))
+        made = run(real, sets, replace(TINY, within=100.0))
+    assert made.axes["source"] == ("random", "start", "dc", "mtt", "bptt")
+    assert made.axes["began"] == ("mtt", "bptt")
+    found = findings(made)
+    assert found["bptt beyond start"] == (0.0,) * 4
+    want = (gaps(made, "mtt", "subset") - gaps(made, "bptt", "subset"))[..., 0].flatten().tolist()
+    assert found["mtt beyond start"] == pytest.approx(want)
+    assert any(want)
 
 
 def test_without_a_match_there_is_no_number_and_no_crash(toys) -> None:
@@ -229,6 +250,26 @@ def test_figures_show_every_source_and_say_what_is_missing(study) -> None:
     assert len(table) == 25
     level = float(study.pick("level", source="dm", pair="early, early", measure="agreement"))
     assert table[6] == f"{level:.3f}"
+
+
+def test_shown_means_differ_by_the_gap_where_networks_have_unequal_partners(study) -> None:
+    values = torch.rand(study.pick("alike").shape, generator=generator("uneven"))
+    values[0, 0, 0, 2] = torch.nan  # one network has a single subset network as a partner
+    uneven = replace(study, arrays={**study.arrays, "alike": values})
+    lines = show.agreements(uneven).axes[0].lines
+    early, subset = (float(lines[i].get_xdata()[0]) for i in (1, 3))  # each after its pale points
+    assert early - subset == pytest.approx(float(gaps(uneven, "random", "subset")[..., 0].mean()))
+
+
+def test_each_set_is_joined_to_what_it_began_with() -> None:
+    recorded = load_study("cifar10x16-agreement")
+    lines = show.gaps_by_set(recorded).axes[0].lines
+    joined = [line.get_xdata() for line in lines if line.get_linestyle() == "-"][:-1]  # zero
+    began = recorded.axes["began"]
+    assert began == ("dc", "dsa", "mtt", LATE, "bptt")  # sets of dm are older
+    moved = [findings(recorded)[f"{tag} beyond start"] for tag in began]
+    apart = torch.tensor([float(end - start) for start, end in joined])
+    assert torch.allclose(apart, torch.tensor(moved).view(-1, 3).mean(1), atol=1e-6)
 
 
 def test_the_lowest_panel_of_each_column_shows_the_scale(study) -> None:

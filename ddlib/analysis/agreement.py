@@ -3,7 +3,7 @@
 Three kinds of networks are compared by their predictions on the same test images: trained on a
 set of few images; stopped early in the first epochs on all real images; trained to the end on a
 subset of the real images. Pools of the last two are matched to each network by accuracy.
-A control for likeness by design: trajectory matching on segments late in training.
+Controls: sets of trajectory matching on late segments, and the real images that sets began with.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -20,6 +19,7 @@ from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
+from ddlib.instruments.agreement_gaps import gaps
 from ddlib.instruments.matching import (
     OFFSETS,
     POOLS,
@@ -30,6 +30,7 @@ from ddlib.instruments.matching import (
     one_source,
 )
 from ddlib.instruments.predictions import MEASURES, predictions
+from ddlib.instruments.yardsticks import began_as_start, with_start
 from ddlib.networks import build
 from ddlib.presets import made_by
 from ddlib.seeds import generator
@@ -37,7 +38,7 @@ from ddlib.studies import Keep, Keeper, Sets, Study, Tensors, at_once
 from ddlib.training import Recipe, train, train_epochs, train_steps
 
 LATE = "mtt-late"
-SOURCES = ("random", "dm", "dc", "dsa", "mtt", LATE, "bptt")
+SOURCES = ("random", "start", "dm", "dc", "dsa", "mtt", LATE, "bptt")
 EARLY, SUBSET, FULL_BATCH = 1000, 2000, 3000  # seeds: no two networks begin alike
 
 
@@ -71,14 +72,15 @@ SETTINGS = {
     ),
     "laptop": Settings(
         images=2000, nets=2, early_nets=3, early_steps=96, every=4,
-        subsets=(13, 14, 16, 19, 40, 43, 46, 50, 55, 62), subset_epochs=40, subset_batch=100,
-        stops=(3, 5, 7, 9, 12), full_batch=(11, 42),
+        subsets=(13, 14, 16, 19, 40, 43, 46, 50, 55, 62, 11, 10, 10),
+        subset_epochs=40, subset_batch=100, stops=(3, 5, 7, 9, 12), full_batch=(11, 42),
     ),
     "record": Settings(
         images=2000, nets=3, early_nets=7, early_steps=96, every=4,
         subsets=(
             13, 16, 19, 40, 45, 50, 55, 62, 70, 80, 14, 14, 42, 43, 44, 46,
             11, 12, 13, 36, 38, 52, 58, 62, 110, 130, 150, 28, 30, 32, 34,
+            10, 11, 11, 11, 12, 12, 12, 17, 18, 19, 20,
         ),
         subset_epochs=40, subset_batch=100, stops=(3, 5, 7, 9, 12),
         full_batch=(36, 11, 12, 42, 50, 60), late_sets=2,
@@ -174,14 +176,16 @@ def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -
         )
         for name, (n, make) in numbers.items()
     }
-    runs, sets = {}, with_late(real, sets, settings, keep)
+    runs, sets = {}, with_start(real, with_late(real, sets, settings, keep))
     for tag in (t for t in settings.sources if t in sets):
         parts = [
             keep(f"{tag}-{i}", partial(few_images, real, one, settings, i))["predicted"]
             for i, one in enumerate(sets[tag])
         ]
         runs[tag] = torch.stack(parts)
-    return compared(real, runs, pools, settings)
+    study = compared(real, runs, pools, settings)
+    began = began_as_start(real, {tag: sets[tag] for tag in runs})
+    return replace(study, axes={**study.axes, "began": began})
 
 
 def compared(real: ImageData, runs: dict[str, Tensor], pools: Pools, settings: Settings) -> Study:
@@ -219,7 +223,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
 
     One value for each network trained on a set of the source, or, as the reference, for each
     network trained on a subset of the same accuracy. The pools are the same for all networks.
-    Usual and late sets of trajectory matching are paired, one value for each pair of sets.
+    A network on a set and one on what the set began with are paired: they share their first
+    weights. Usual and late sets of trajectory matching are paired, one value for each pair of sets.
     """
     found = {}
     for tag in study.axes["source"]:
@@ -239,18 +244,9 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
             for name, values in columns.items()
         }
     if LATE in study.axes["source"]:
-        apart = (gaps(study, "mtt", "subset") - gaps(study, LATE, "subset"))[..., 0]
-        per_set = apart.nanmean(1)
-        found["mtt less late gap"] = tuple(per_set[per_set.isfinite()].tolist())
+        apart = (gaps(study, "mtt", "subset") - gaps(study, LATE, "subset"))[..., 0].nanmean(1)
+        found["mtt less late gap"] = tuple(apart[apart.isfinite()].tolist())
+    for tag in study.axes["began"]:
+        moved = (gaps(study, tag, "subset") - gaps(study, "start", "subset"))[..., 0]
+        found[f"{tag} beyond start"] = tuple(moved[moved.isfinite()].tolist())
     return found
-
-
-def to_pool(study: Study, tag: str, pool: str) -> Float[Tensor, "sets nets members measures"]:
-    """How alike each network of a source is to each member of a pool; NaN if not matched."""
-    columns = [i for i, m in enumerate(study.axes["member"]) if m.rsplit(" ", 1)[0] == pool]
-    return study.pick("alike", source=tag)[:, :, columns]
-
-
-def gaps(study: Study, tag: str, pool: str) -> Float[Tensor, "sets nets measures"]:
-    """Likeness to early-stopped networks less likeness to those of `pool`, for each network."""
-    return to_pool(study, tag, "early").nanmean(2) - to_pool(study, tag, pool).nanmean(2)

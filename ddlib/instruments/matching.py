@@ -14,6 +14,7 @@ RELATIONS = ("same set", "other set", "other method")
 QUANTITIES = ("gap", "gap to stopped", "gap to full-batch", "reference", "beyond reference")
 OFFSETS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)  # points of accuracy by which early stops miss
 RELEASED = ("one stop", "exchanged stop", "window")
+REAL = {"random", "start"}  # sources that nobody distilled
 KINDS = {"dsa": "dc", "mtt-late": "mtt"}  # sources that are a kind of another method
 EXCHANGED = {"dm": "dc", "dc": "dm"}  # the released stops of these two look exchanged
 DRAWS = 400
@@ -106,7 +107,7 @@ def _kin(
     """Each network of a source against others of equal accuracy that are trained on few images.
 
     Networks of the same place in set and source begin with the same weights, so they do not
-    count, and neither do sets of other methods that began as the same real images. Random images
+    count, and neither do sets of other methods that began as the same real images. Real images
     are no method, and two kinds of one method are not each other's other method.
     """
     rows = [(t, s, n) for t, p in runs.items() for s in range(len(p)) for n in range(p.shape[1])]
@@ -130,7 +131,7 @@ def _kin(
 
 
 def _another_method(one: str, other: str) -> bool:
-    return "random" not in (one, other) and KINDS.get(one, one) != KINDS.get(other, other)
+    return not REAL & {one, other} and KINDS.get(one, one) != KINDS.get(other, other)
 
 
 def _references(

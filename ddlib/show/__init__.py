@@ -3,6 +3,7 @@
 from ddlib.show.agreement import (
     agreement_gaps,
     agreements,
+    gaps_by_set,
     likeness_levels,
     matched_accuracies,
     missed_stops,
@@ -104,6 +105,7 @@ __all__ = [
     "first_steps",
     "gain_runs",
     "gain_table",
+    "gaps_by_set",
     "helped",
     "helped_and_harmed",
     "images",

@@ -4,14 +4,15 @@ from math import ceil
 
 import matplotlib.pyplot as plt
 import torch
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.agreement import to_pool
+from ddlib.instruments.agreement_gaps import gaps, to_pool
 from ddlib.instruments.matching import POOLS, QUANTITIES
 from ddlib.instruments.predictions import MEASURES
-from ddlib.show.looks import LOOKS, Look, closed, finish
+from ddlib.show.looks import LOOKS, Look, closed, finish, name_rows
 from ddlib.studies import Study
 
 POOL_LOOKS = {
@@ -30,12 +31,15 @@ QUANTITY_LOOKS = {
 
 
 def agreements(study: Study, measure: str = "agreement") -> Figure:
-    """Each pair of networks as a pale point, the mean of each pool beside it, by source."""
+    """Each pair of networks as a pale point, a mean for each pool, by source.
+
+    Means count each network of the source once, so that their differences are the gaps.
+    """
     figure, axes = _panels(study, 0.35 * len(POOLS) + 0.5)
     for axis, tag in zip(axes, study.axes["source"], strict=True):
         for row, pool in enumerate(POOLS):
-            values = to_pool(study, tag, pool)[..., MEASURES.index(measure)].flatten()
-            _cloud(axis, row, values[values.isfinite()], POOL_LOOKS[pool])
+            values = to_pool(study, tag, pool)[..., MEASURES.index(measure)]
+            _cloud(axis, row, values.flatten(0, 1), POOL_LOOKS[pool])
         _rows(axis, tag)
     figure.supxlabel(f"{measure} with networks of each pool: pale points are pairs", fontsize=8)
     return finish(figure, axes, study.profile)
@@ -51,10 +55,9 @@ def matched_accuracies(study: Study) -> Figure:
         matched = study.pick("matched", source=tag).flatten(0, 1)
         for row, pool in enumerate(POOLS):
             columns = [m.rsplit(" ", 1)[0] == pool for m in study.axes["member"]]
-            values = matched[:, torch.tensor(columns)].flatten()
-            values = values[values.isfinite()]
-            _cloud(axis, row, values, POOL_LOOKS[pool])
-            note = f"{len(values)} pairs" if len(values) else "no network is near"
+            values = matched[:, torch.tensor(columns)]
+            pairs = _cloud(axis, row, values, POOL_LOOKS[pool])
+            note = f"{pairs} pairs" if pairs else "no network is near"
             axis.annotate(
                 note, (1.01, row), xycoords=("axes fraction", "data"), fontsize=7, va="center"
             )
@@ -83,6 +86,28 @@ def agreement_gaps(study: Study, measure: str = "agreement") -> Figure:
     axis.invert_yaxis()
     axis.set_xlabel(f"difference of mean {measure}; bars: 95 percent intervals", fontsize=8)
     axis.legend(fontsize=7, frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2)
+    return finish(figure, [axis], study.profile)
+
+
+def gaps_by_set(study: Study, measure: str = "agreement") -> Figure:
+    """The gap of each set, joined to that of the real images it began with, and of each network."""
+    sources = study.axes["source"]
+    figure, axis = plt.subplots(figsize=(7, 0.5 * len(sources) + 1), layout="constrained")
+    of = {tag: gaps(study, tag, "subset")[..., MEASURES.index(measure)] for tag in sources}
+    for row, tag in enumerate(sources):
+        color, marker = LOOKS[tag].color, LOOKS[tag].marker
+        for i, values in enumerate(of[tag]):
+            y = row + 0.4 * (i + 0.5) / len(of[tag]) - 0.2
+            if tag in study.axes["began"]:
+                begun = LOOKS["start"]
+                line = [of["start"][i].nanmean(), values.nanmean()]
+                axis.plot(line, [y, y], color=color, linewidth=1)
+                axis.plot(line[0], y, begun.marker, color=begun.color, markersize=6)
+            axis.plot(values, [y] * len(values), ".", color=color, alpha=0.35, markersize=5)
+            axis.plot(values.nanmean(), y, marker, color=color, markersize=8)
+    axis.axvline(0, color="black", linewidth=0.8)
+    name_rows(axis, [LOOKS[tag].label for tag in sources])
+    axis.set_xlabel(f"gap in {measure}: a line for each set, small points are networks", fontsize=8)
     return finish(figure, [axis], study.profile)
 
 
@@ -153,13 +178,14 @@ def _panels(study: Study, height: float) -> tuple[Figure, list[Axes]]:
     return figure, list(axes.flat[:n])
 
 
-def _cloud(axis: Axes, row: int, values: Tensor, look: Look) -> None:
-    if not len(values):  # no network was near enough
-        return
-    axis.plot(values, [row] * len(values), ".", color=look.color, alpha=0.15, markersize=5)
-    axis.plot(
-        values.mean(), row, look.marker, color=look.color, markersize=10, mec="white", mew=0.5
-    )
+def _cloud(axis: Axes, row: int, values: Float[Tensor, "nets members"], look: Look) -> int:
+    """Draws all pairs, and their mean, in which each network counts once; how many pairs."""
+    pairs = values[values.isfinite()]
+    if len(pairs):  # else no network was near enough
+        mean = values.nanmean(1).nanmean()
+        axis.plot(pairs, [row] * len(pairs), ".", color=look.color, alpha=0.15, markersize=5)
+        axis.plot(mean, row, look.marker, color=look.color, markersize=10, mec="white", mew=0.5)
+    return len(pairs)
 
 
 def _rows(axis: Axes, tag: str, above: list[str] | None = None) -> None:
