@@ -9,7 +9,6 @@ from helpers import Killed, assert_same_arrays, killed_after, relative_error, to
 from torch import Tensor
 
 import ddlib
-from ddlib import show
 from ddlib.analysis import mixing
 from ddlib.analysis.mixing import CHANGES, CONTROLS, ORDERS, SETTINGS, Settings
 from ddlib.ensemble import flatten
@@ -214,11 +213,13 @@ def test_findings_are_differences_within_a_run(real: ddlib.ImageData, sets: Sets
 
 def test_what_changes_cost_is_held_against_random_images(real: ddlib.ImageData, sets: Sets) -> None:
     settings = replace(
-        SMALL, doses=(0, 3, 5), wide=(), probed=("bptt", "random"), controls=("kept",),
-        changed=("random", "bptt"), changes=("Adam",), runs=1, change_runs=1,
+        SMALL, doses=(0, 3, 5), wide=(), probed=("bptt", "random"),
+        controls=("kept", "worthy"), many=5, changed=("random", "bptt"), changes=("Adam",), runs=1,
+        change_runs=1,
     )  # fmt: skip
     made = {"random-0-0": 30.0, "bptt-0-0": 50.0, "random-5-0": 40.0, "bptt-5-0": 47.0}
     made |= {"random-kept-0": 33.0, "bptt-kept-0": 48.0, "random-Adam-0": 31.0, "bptt-Adam-0": 45.0}
+    made |= {"random-worthy-0": 41.0, "bptt-worthy-0": 50.0}
     keep = lambda key, make: {"accuracy": torch.tensor(made.get(key, 0.0))}  # noqa: E731
     found = findings(mixing.run(real, sets, settings, keep))
     assert found["lead kept bptt"] == (15.0,)
@@ -226,19 +227,7 @@ def test_what_changes_cost_is_held_against_random_images(real: ddlib.ImageData, 
     assert found["Adam costs random"] == (0.0,)
     assert found["lead at 5 bptt"] == (7.0,)
     assert found["gone at 5 bptt"] == (13.0,)
-
-
-def test_a_lead_is_drawn_run_by_run(real: ddlib.ImageData, sets: Sets) -> None:
-    study = mixing.run(real, sets, SMALL)
-    drawn = show.mixing_doses(study, over="random").axes[0]
-    lead = study.pick("accuracy", source="dm", dose=3) - study.pick(
-        "accuracy", source="random", dose=3
-    )
-    points = [tuple(map(float, line.get_ydata())) for line in drawn.lines]
-    assert tuple(lead.tolist()) in points
-    assert [text.get_text() for text in drawn.get_legend().get_texts()] == [
-        show.LOOKS[tag].label for tag in ("dm", "bptt")
-    ]
+    assert found["share bptt"] == (2.0,)  # 9 points ahead if five weigh as much as three, else 7
 
 
 @pytest.mark.parametrize("profile", SETTINGS)
@@ -249,6 +238,7 @@ def test_settings_name_what_exists(profile: str) -> None:
     assert {0, s.dose} <= set(s.doses)
     assert {*s.probed, *s.changed, *s.wide_sources} <= {*s.sources} | set(SETTINGS["full"].sources)
     assert s.control_runs <= s.runs
+    assert "random" in s.changed, "no null for changed training"
 
 
 def test_a_study_is_read_back(real: ddlib.ImageData, sets: Sets, tmp_path: Path) -> None:

@@ -51,13 +51,13 @@ class Settings:
     wide: tuple[int, ...] = (50, 250)  # larger doses, for which training takes long
     wide_sources: tuple[str, ...] = ("random", "bptt", "dm", "mtt", "dc")
     wide_runs: int = 5
-    probed: tuple[str, ...] = ("dm", "bptt")
+    probed: tuple[str, ...] = ("bptt", "dm", "random")
     controls: tuple[str, ...] = CONTROLS
     control_runs: int = 5
     dose: int = 10  # at which the controls are made
     many: int = 50  # real images per class in the control `worthy`
     orders: tuple[str, ...] = ORDERS
-    changed: tuple[str, ...] = ("bptt", "dm", "mtt", "dc")
+    changed: tuple[str, ...] = ("random", "bptt", "dm", "mtt", "dc")  # random is the null
     changes: tuple[str, ...] = CHANGES
     change_runs: int = 5
     steps: int = PROTOCOLS["study"].epochs
@@ -68,8 +68,8 @@ SETTINGS = {
     "fast": Settings(
         sources=("random", "dm", "bptt"), doses=(0, 10), runs=2, wide=(), probed=("bptt",),
         controls=("diluted", "kept", "copies", "noise", "other"), control_runs=1,
-        changed=("dm", "bptt"), changes=("rate x 3", "batches of 10", "clipped"), change_runs=1,
-        steps=100,
+        changed=("random", "dm", "bptt"), changes=("rate x 3", "batches of 10", "clipped"),
+        change_runs=1, steps=100,
     ),
     "laptop": Settings(
         doses=(0, 10), runs=2, wide=(50,), wide_sources=("random", "bptt"), wide_runs=2,
@@ -78,7 +78,6 @@ SETTINGS = {
     ),
     "record": Settings(
         doses=(0, 2, 10, 50), wide=(250,), wide_runs=3, probed=("bptt", "random"),
-        changed=("random", "bptt", "dm", "mtt", "dc"),
         changes=tuple(name for name in CHANGES if name != "three times the steps"),
     ),
     "full": Settings(),

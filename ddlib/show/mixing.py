@@ -1,14 +1,13 @@
 """Figures of the question `mixing`: doses, controls, changed training, pixel ranges."""
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.leads import runs_at
-from ddlib.show.looks import LOOKS, finish
+from ddlib.show.looks import LOOKS, finish, name_rows
 from ddlib.studies import Study
 
 CONTROL_LABELS = {
@@ -69,50 +68,59 @@ def mixing_dips(study: Study) -> Figure:
     figure, axis = _changes_axis(len(rows))
     for row, (tag, values) in enumerate(rows.items()):
         _points(axis, row, values, tag)
-    axis.set_yticks(range(len(rows)), [LOOKS[tag].label for tag in rows])
+    name_rows(axis, [LOOKS[tag].label for tag in rows])
     axis.set_xlabel(f"points of accuracy gained when {dose} real images per class join")
     return finish(figure, [axis], study.profile)
 
 
-def mixing_controls(study: Study, tag: str) -> Figure:
-    """What each guest, or the dilution alone, does to the accuracy of one method's sets."""
-    runs = len(study.axes["control_run"])
-    alone = study.pick("accuracy", source=tag, dose=0)[:runs]
-    joined = study.pick("accuracy", source=tag, dose=study.settings["dose"])[:runs]
-    rows = {"real images (as released)": joined - alone}
-    for name in study.axes["control"]:
-        made = study.pick("control", probed=tag, control=name)
-        rows[CONTROL_LABELS[name]] = made - alone
-    figure, axis = _changes_axis(len(rows))
-    for row, values in enumerate(rows.values()):
-        _points(axis, row, values, tag)
-    axis.set_yticks(range(len(rows)), list(rows))
-    axis.set_xlabel(f"points gained against the {LOOKS[tag].label} set alone")
+def mixing_controls(study: Study, *tags: str) -> Figure:
+    """What each guest, or the dilution alone, does to the accuracy of some methods' sets."""
+    runs, dose = len(study.axes["control_run"]), study.settings["dose"]
+    names = ("real images (as released)", *(CONTROL_LABELS[n] for n in study.axes["control"]))
+    figure, axis = _changes_axis(len(names) * (1 + len(tags)) / 2)
+    for i, tag in enumerate(tags):
+        alone, joined = (study.pick("accuracy", source=tag, dose=k)[:runs] for k in (0, dose))
+        made = [joined, *study.pick("control", probed=tag)]
+        for row, values in enumerate(made):
+            _points(axis, row + _beside(i, len(tags)), values - alone, tag, 0.7 / len(tags))
+        axis.plot([], [], LOOKS[tag].marker, color=LOOKS[tag].color, label=LOOKS[tag].label)
+    name_rows(axis, names)
+    axis.set_xlabel("points gained against the same set alone")
+    axis.legend(fontsize=7, frameon=False)
     return finish(figure, [axis], study.profile)
 
 
 def mixing_changes(study: Study) -> Figure:
-    """Accuracy of sets alone when one thing in their training is changed; runs are points."""
+    """Sets alone when one thing in their training is changed; a line is a mean, points are runs.
+
+    Accuracies on the left, on the right the lead over random images whose training is changed, too.
+    """
+    runs, sources = len(study.axes["change_run"]), study.axes["changed"]
     names = ("as published", *study.axes["change"])
-    figure, axis = plt.subplots(figsize=(6, 0.45 * len(names) + 1.3), layout="constrained")
-    runs = len(study.axes["change_run"])
-    for i, tag in enumerate(study.axes["changed"]):
-        look = LOOKS[tag]
-        for row, name in enumerate(names):
-            made = (
-                study.pick("accuracy", source=tag, dose=0)[:runs]
-                if name == "as published"
-                else study.pick("change", changed=tag, change=name)
-            )
-            axis.plot(
-                made, [row + 0.12 * (i - 1.5)] * runs, look.marker, color=look.color,
-                label=None if row else look.label,
-            )  # fmt: skip
-    axis.set_yticks(range(len(names)), list(names))
-    axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.set_xlabel("test accuracy in percent")
-    axis.legend(fontsize=7, frameon=False, ncols=2, loc=(0, 1.01))
-    return finish(figure, [axis], study.profile)
+    accuracy = {
+        tag: (study.pick("accuracy", source=tag, dose=0)[:runs], *study.pick("change", changed=tag))
+        for tag in sources
+    }
+    figure, axes = plt.subplots(
+        1, 2, figsize=(7.6, 0.1 * len(names) * (len(sources) + 1) + 1.4),
+        sharey=True, layout="constrained",
+    )  # fmt: skip
+    for i, tag in enumerate(sources):
+        at = _beside(i, len(sources))
+        for row, (values, null) in enumerate(zip(accuracy[tag], accuracy["random"], strict=True)):
+            _runs(axes[0], row + at, values, tag)
+            if tag != "random":
+                _runs(axes[1], row + at, values - null, tag)
+        axes[0].plot([], [], LOOKS[tag].marker, color=LOOKS[tag].color, label=LOOKS[tag].label)
+    for row in range(1, len(names), 2):
+        for axis in axes:
+            axis.axhspan(row - 0.5, row + 0.5, color="#F3F3F3")
+    name_rows(axes[0], names)
+    axes[0].set_xlabel("test accuracy in percent")
+    axes[1].axvline(0, color=LOOKS["random"].color, linestyle="--")
+    axes[1].set_xlabel("points ahead of random images")
+    figure.legend(fontsize=7, frameon=False, ncols=len(sources), loc="outside lower center")
+    return finish(figure, [*axes], study.profile)
 
 
 def pixel_ranges(study: Study) -> Figure:
@@ -131,15 +139,30 @@ def pixel_ranges(study: Study) -> Figure:
     return finish(figure, [axis], study.profile)
 
 
-def _changes_axis(rows: int) -> tuple[Figure, Axes]:
-    """An axis of differences with a line at zero, first row on top."""
+def _changes_axis(rows: float) -> tuple[Figure, Axes]:
+    """An axis of differences with a line at zero, as high as so many rows need."""
     figure, axis = plt.subplots(figsize=(6, 0.42 * rows + 1.1), layout="constrained")
     axis.axvline(0, color="#555555", linewidth=1)
-    axis.set_ylim(rows - 0.5, -0.5)
     return figure, axis
 
 
-def _points(axis: Axes, row: int, values: Tensor | Sequence[float], tag: str) -> None:
+def _beside(i: int, sources: int) -> float:
+    """How far from the middle of its row the i-th of several sources stands."""
+    return 0.8 * ((i + 0.5) / sources - 0.5)
+
+
+def _points(
+    axis: Axes, at: float, values: Float[Tensor, " run"], tag: str, height: float = 0.5
+) -> None:
+    """The mean as a bar, and one point a run."""
     look = LOOKS[tag]
-    axis.barh(row, values.mean(), color=look.color, alpha=0.35, height=0.5)
-    axis.plot(values, [row] * len(values), look.marker, color=look.color, markersize=5)
+    axis.barh(at, float(values.mean()), color=look.color, alpha=0.35, height=height)
+    axis.plot(values, [at] * len(values), look.marker, color=look.color, markersize=5)
+
+
+def _runs(axis: Axes, at: float, values: Float[Tensor, " run"], tag: str) -> None:
+    """One pale point a run, and the mean as an upright line."""
+    look = LOOKS[tag]
+    axis.plot(values, [at] * len(values), look.marker, color=look.color, markersize=4, alpha=0.4)
+    mean = [float(values.mean())]
+    axis.plot(mean, [at], "|", color=look.color, markersize=9, markeredgewidth=2.5)
