@@ -37,9 +37,8 @@ MEANINGS = ("start", "measured")  # attributes of the real image it began with; 
 PLACES = ("own", "other")  # test images of the image's class; of all other classes
 PROBE = 1  # seed of the shapes that the probe learns from, all of random color
 # By their defaults, made for digits, an expert stops when it has hardly begun to tell shapes apart,
-# and from the images of BPTT networks learn no more than from random ones. Of a few settings the
-# best for networks trained on the sets, all tried on drawings of other seeds: no test image of the
-# experiment had a say.
+# and networks learn no more from the images of BPTT than from random ones. These were found on
+# drawings of other seeds, by what networks learn there; no test image of the experiment had a say.
 FITTED: dict[str, dict[str, float | int]] = {
     "mtt": {"expert_lr": 0.03, "max_start": 10, "lr": 30.0},
     "bptt": {"inner_lr": 0.03, "steps": 100, "lr": 0.02},

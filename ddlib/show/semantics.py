@@ -114,6 +114,7 @@ def _rows(
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.axvline(0, color="#555555", linewidth=0.8)
     axis.set_xlabel("correlation of influence and likeness\n(gray: chance)", fontsize=8)
+    axis.locator_params(axis="x", nbins=6)
 
 
 def spurious_color(study: Study) -> Figure:
