@@ -195,6 +195,11 @@ def test_figures_say_their_scale_and_network(study: Study, draw) -> None:
     assert all(axis.has_data() for axis in figure.axes)
 
 
+def test_a_mean_over_two_other_networks_costs_two_times_leave_one_out(study: Study) -> None:
+    prices = [text.get_text() for text in show.substitutes(study).axes[0].get_yticklabels()]
+    assert prices[:2] == ["leave-one-out (31)", "other networks (62)"]
+
+
 def test_the_usual_width_shows_each_round(study: Study) -> None:
     figure = show.usual_width(study)
     assert "convnet-quarter" not in figure.get_suptitle()
