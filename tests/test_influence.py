@@ -18,7 +18,7 @@ from ddlib.instruments.influences import REPEATS, TOP
 from ddlib.instruments.leaving_out import first_rows, left_out, losses_on
 from ddlib.networks import build
 from ddlib.seeds import generator
-from ddlib.studies import Keeper, Sets, Study
+from ddlib.studies import Keeper, Sets, Study, load_study, recorded_sets
 from ddlib.training import logits, train
 
 SMALL = influence.Settings(
@@ -233,6 +233,11 @@ def test_the_explorer_holds_all_and_asks_nobody(study: Study, sets: Sets) -> Non
     assert '"columns":3' in page
     assert '"rows":2' in page
     assert f"{len(study.axes['shown'])} test images" in page
+
+
+def test_the_explorer_of_the_record_is_light() -> None:
+    page = show.explorer(load_study("cifar10x16-influence"), recorded_sets("cifar10x16")).data
+    assert 500_000 < len(page.encode()) <= 1_500_000
 
 
 def test_the_explorer_s_numbers_are_those_of_the_study(study: Study) -> None:
