@@ -52,7 +52,7 @@ SCRIPT = """
   };
   const name = (j) => `${Math.floor(j / wide) + 1} of class ${data.classes[j % wide]}`;
   const number = (x, digits) => (x < 0 ? "\\u2212" : "+") + Math.abs(x).toFixed(digits);
-  const list = (side, entries, nets) => {
+  const list = (side, entries) => {
     const box = root.querySelector("." + side);
     box.replaceChildren(...entries.map(([t, change, spreads, alike]) => {
       const item = document.createElement("li"), image = document.createElement("i");
@@ -60,7 +60,7 @@ SCRIPT = """
       cut(image, data.tests, data.testColumns, data.testRows,
           Math.floor(t / data.testRows), t % data.testRows);
       label.textContent = data.classes[Math.floor(t / data.testRows) % wide];
-      const lines = [`${number(change, 2)}`, `${number(spreads, 1)} s`, `${alike} of ${nets}`];
+      const lines = [`${number(change, 2)}`, `${number(spreads, 1)} s`, `${alike} of ${data.nets}`];
       item.append(image, label, ...lines.map((line) => {
         const span = document.createElement("span");
         span.textContent = line;
@@ -96,8 +96,8 @@ SCRIPT = """
     const row = Math.floor(j / wide);
     cut(root.querySelector(".chosen i"), method.sheet, wide, data.rows, j % wide, row);
     const entry = method.images[(j % wide) * data.rows + row];
-    const helped = count(list("helped", entry[0], method.nets));
-    const harmed = count(list("harmed", entry[1], method.nets));
+    const helped = count(list("helped", entry[0]));
+    const harmed = count(list("harmed", entry[1]));
     root.querySelector("output").textContent =
       `${method.label}, image ${name(j)}. Of the test images it helps most: ${helped}. ` +
       `Of those it harms most: ${harmed}.`;
@@ -144,8 +144,9 @@ def explorer_html(
         f'<p class="side">Helps most</p><ol class="helped"></ol>'
         f'<p class="side">Harms most</p><ol class="harmed"></ol>'
         f"<figcaption>Under each test image: its class; how much its loss rises (+) or falls (−) "
-        f"when the chosen image is left out, on average over networks; the same in units of "
-        f"s, the spread over all images of the set; in how many networks the sign is the same. "
+        f"when the chosen image is left out, on average over {study.settings['averaged']} "
+        f"networks; the same in units of s, the spread over all images of the set; in how many of "
+        f"these networks the sign is the same. "
         f"The pool: {len(study.axes['shown'])} test images.</figcaption>"
         f"<noscript>Without scripts the images cannot be chosen here; the figures of this chapter "
         f"show a few of them.</noscript></figure><script>{script}</script>"
@@ -168,11 +169,11 @@ def _data(
         "tests": png(tests, wide),
         "testColumns": wide,
         "testRows": len(tests) // wide,
+        "nets": study.settings["averaged"],
         "methods": {
             tag: {
                 "label": labels[tag],
                 "sheet": png(pixels, wide),
-                "nets": study.settings["nets"][tag],
                 "images": entries(study, tag),
             }
             for tag, pixels in sets.items()

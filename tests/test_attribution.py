@@ -138,7 +138,8 @@ def test_a_sum_of_influences_predicts_its_own_losses() -> None:
 
 
 def test_costs_count_trainings() -> None:
-    found = attribution.costs(steps=10, n=4, t=6, classes=3, stops=2)
+    found = attribution.costs(steps=10, n=4, t=6, classes=3, stops=2, others=3)
     assert found["leave-one-out"] == 5 * 10 * 4
+    assert found["other networks"] == 3 * 5 * 10 * 4
     assert found["gradients, end"] == 40 + 10
     assert found["gradients, along"] == 40 + 2 * 10

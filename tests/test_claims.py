@@ -188,7 +188,8 @@ def test_a_repeat_is_judged_by_the_same_rules_beside_the_record() -> None:
     decided = [
         book for book, _ in pairs if book.verdict in ("reproduced", "weaker", "contradicted")
     ]
-    assert accord(against)["sign"] == 0
+    rounded_away = sum(float(book.ours.split()[0]) == 0 for book, _ in pairs)
+    assert accord(against)["sign"] == rounded_away < 3
     assert accord(against)["opposed"] == len(decided) > 0
     assert beside(replace(study, dataset="digits")) == []
 

@@ -181,3 +181,19 @@ def test_turns_are_drawn_where_they_were_measured(study: Study) -> None:
     line = next(x for x in show.turns(study).axes[0].lines if x.get_label() == "BPTT")
     expected = curvature.gains(study, 2)["bptt"][:, 0].mean()
     assert line.get_ydata()[0] == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize(
+    ("draw", "named"),
+    [
+        (show.curvature_along, len(SOURCES)),
+        (show.curvature_beside_real, len(SOURCES)),
+        (show.confidence_along, len(SOURCES)),
+        (show.turns, len(SETS) + 1),
+    ],
+)
+def test_every_source_has_a_sign_of_its_own(study: Study, draw, named: int) -> None:
+    """No source is left out, and no two look the same: DC and DSA share their color."""
+    lines = draw(study).legends[0].get_lines()
+    signs = {(x.get_color(), x.get_markerfacecolor(), x.get_linestyle()) for x in lines}
+    assert len(signs) == len(lines) == named

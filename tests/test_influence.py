@@ -18,7 +18,7 @@ from ddlib.instruments.influences import REPEATS, TOP
 from ddlib.instruments.leaving_out import first_rows, left_out, losses_on
 from ddlib.networks import build
 from ddlib.seeds import generator
-from ddlib.studies import Keeper, Sets, Study
+from ddlib.studies import Keeper, Sets, Study, load_study, recorded_sets
 from ddlib.training import logits, train
 
 SMALL = influence.Settings(
@@ -51,10 +51,12 @@ def study(real: ImageData, sets: Sets) -> Study:
     return influence.run(real, sets, SMALL)
 
 
-def test_influence_is_the_mean_over_networks_of_training_without(
-    study: Study, real: ImageData, sets: Sets
+@pytest.mark.parametrize("tag", SMALL.nets)
+def test_influence_is_the_mean_over_two_networks_of_each_source_of_training_without(
+    study: Study, real: ImageData, sets: Sets, tag: str
 ) -> None:
-    net, one = build("convnet-quarter", real.shape, 3), sets["dm"][0]
+    """BPTT has three networks: a mean over more would be less noisy than that of others."""
+    net, one = build("convnet-quarter", real.shape, 3), sets[tag][0]
     rows = list(study.axes["test"])
     image = study.axes["image"][3]  # the second image that is left out of class 1
     found = []
@@ -62,10 +64,14 @@ def test_influence_is_the_mean_over_networks_of_training_without(
         trained = train(net, one.images[keep], one.labels[keep], SMALL.recipe, [0, 1])
         answers = logits(net, trained, real.test_images[rows])
         found.append(losses_on(answers, real.test_labels[rows]))
-    mine = study.pick("influence", source="dm", image=image).float()
-    assert torch.allclose(mine, (found[0] - found[1]).mean(0), atol=1e-4)
-    assert torch.allclose(study.pick("loss", source="dm").float(), found[1].mean(0), atol=2e-3)
+    change = found[0] - found[1]  # (net, t)
+    mine = study.pick("influence", source=tag, image=image).float()
+    assert torch.allclose(mine, change.mean(0), atol=1e-4)
+    assert torch.allclose(study.pick("loss", source=tag).float(), found[1].mean(0), atol=2e-3)
     assert mine.abs().max() > 1e-3
+    t = int(study.pick("listed", source=tag, image=image)[0, 0])  # helped most
+    column = change[:, study.axes["test"].index(study.axes["shown"][t])]
+    assert study.pick("alike", source=tag, image=image)[0, 0] == (column > 0).sum()
 
 
 def test_the_pool_is_the_first_of_every_class(study: Study, real: ImageData) -> None:
@@ -189,6 +195,11 @@ def test_figures_say_their_scale_and_network(study: Study, draw) -> None:
     assert all(axis.has_data() for axis in figure.axes)
 
 
+def test_a_mean_over_two_other_networks_costs_two_times_leave_one_out(study: Study) -> None:
+    prices = [text.get_text() for text in show.substitutes(study).axes[0].get_yticklabels()]
+    assert prices[:2] == ["leave-one-out (31)", "other networks (62)"]
+
+
 def test_the_usual_width_shows_each_round(study: Study) -> None:
     figure = show.usual_width(study)
     assert "convnet-quarter" not in figure.get_suptitle()
@@ -218,9 +229,15 @@ def test_the_explorer_holds_all_and_asks_nobody(study: Study, sets: Sets) -> Non
     assert page == show.explorer(study, sets).data
     assert not re.search(r"(?:src|href)=\"https?:", page)
     assert page.count("<option") == 2
+    assert '"nets":2' in page, "as many of each source"
     assert '"columns":3' in page
     assert '"rows":2' in page
     assert f"{len(study.axes['shown'])} test images" in page
+
+
+def test_the_explorer_of_the_record_is_light() -> None:
+    page = show.explorer(load_study("cifar10x16-influence"), recorded_sets("cifar10x16")).data
+    assert 500_000 < len(page.encode()) <= 1_500_000
 
 
 def test_the_explorer_s_numbers_are_those_of_the_study(study: Study) -> None:

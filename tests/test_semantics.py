@@ -14,6 +14,7 @@ from ddlib import DistributionMatching, ImageData, show, tables
 from ddlib.analysis import semantics
 from ddlib.analysis.semantics import Settings
 from ddlib.data import shapes
+from ddlib.ensemble import unflatten
 from ddlib.instruments.attributes import ATTRIBUTES, Probe, border, fidelity, known
 from ddlib.instruments.permutation import association, likeness, permutation_test
 from ddlib.instruments.pixels import pixels_of
@@ -61,6 +62,15 @@ def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
 def test_study_survives_its_file(study: Study, tmp_path: Path) -> None:
     study.save(tmp_path)
     assert semantics.findings(load_study(study.name, tmp_path)) == semantics.findings(study)
+
+
+def test_experts_of_trajectory_matching_learn_shapes_and_not_only_begin_to(real: ImageData) -> None:
+    method = semantics.method_for("mtt", Settings())
+    net = build(method.network, real.shape, len(real.classes))
+    for path in method.expert_paths(real):  # large steps: an expert may stumble at its last one
+        answers = logits(net, unflatten(net, path), real.train_images)
+        right = (answers.argmax(2) == real.train_labels).float().mean(1)
+        assert right.max() > 0.6
 
 
 def test_start_is_the_real_image_that_a_set_began_with(real: ImageData, kept) -> None:

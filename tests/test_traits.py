@@ -43,7 +43,7 @@ def influence(real: ImageData) -> Study:
     return Study(
         "influence",
         real.name,
-        {"nets": {"random": 2, "bptt": 5}, "network": "convnet-half"},
+        {"averaged": 2, "network": "convnet-half"},
         axes,
         dims,
         {"influence": effect.half()},
@@ -164,7 +164,6 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
     assert found["brightness-beyond-bptt"] == pytest.approx((0.1, 0.2, 0.3))
     assert found["scale-random"] == (0, 0, 0)
     assert "scale-beyond-random" not in found
-    assert study.arrays["starts"].tolist() == [2, 5]
     arrays["association"][bptt, measured, 1, 0] = torch.nan  # all images of a class in one cluster
     found = traits.findings(replace(study, arrays=arrays))
     assert found["brightness-bptt"] == pytest.approx((0.3, 0.4))
@@ -172,6 +171,7 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
 
 
 def test_figure_says_its_scale_and_shows_every_trait(study: Study) -> None:
+    assert study.settings["averaged"] == 2
     figure = show.traits_meaning(study)
     assert "8×8 digits" in figure.get_suptitle()
     assert "convnet-half" in figure.get_suptitle()

@@ -157,14 +157,16 @@ def compared(
 ) -> Study:  # fmt: skip
     """The study: mean influence of each image, and what its repetitions and substitutes say."""
     labels, each, most = real.test_labels.cpu(), [], max(s.nets.values())
+    few = min(s.nets.values())  # a mean over more would be less noisy: as many of each source
     rows = first_rows(labels, s.each)
     shown = torch.isin(rows, first_rows(labels, s.shown))
     for tag, nets in s.nets.items():
         classes = sets[tag][0].labels.cpu()
         images = first_rows(classes, s.alone)  # the same rows in every set: they go by class
         mine = [found[tag, net] for net in range(nets)]
-        one = of_source(mine, classes[images], labels[rows], most)
-        each.append(one | listed(torch.stack([m["alone"] - m["all"] for m in mine]), shown, PLACES))
+        tables = torch.stack([m["alone"] - m["all"] for m in mine])
+        one = of_source(mine, tables, classes[images], labels[rows], few, most)
+        each.append(one | listed(tables[:few], shown, PLACES))
     deep = [
         _deep(found, sets[tag][0].labels.cpu(), tag, net, s, labels[rows])
         for tag in s.deep
@@ -175,7 +177,8 @@ def compared(
     pixels = pixels_of(real, real.test_images.cpu()[rows][shown])
     arrays["thumbnails"] = (pixels * 255).round().byte()
     axes = _axes(real, s, {"image": images, "test": rows, "shown": rows[shown]})
-    return Study("influence", real.name, asdict(s), axes, DIMS | rounds.DIMS, arrays)
+    settings = asdict(s) | {"averaged": few}
+    return Study("influence", real.name, settings, axes, DIMS | rounds.DIMS, arrays)
 
 
 def _axes(real: ImageData, s: Settings, rows: Tensors) -> dict[str, tuple]:

@@ -1,7 +1,8 @@
 """Do distilled photographs help those that share their visible traits? Measured on the influence.
 
 Takes the recorded influence of each image on test images, and measures traits of both: background,
-brightness, contrast, scale, and clusters of an independent network. No new sets are trained on.
+brightness, contrast, scale, and clusters of an independent network. No new sets are trained on. The
+influence is a mean over as many networks of each source, so that sources can be compared.
 """
 
 from collections.abc import Callable
@@ -133,19 +134,17 @@ def compared(
         found.append(together(each) | {"offset": _offset(mine, target)})
     shape = (len(tags), len(MEANINGS))
     arrays = {k: v.unflatten(0, shape).float() for k, v in together(found).items()}
-    arrays["starts"] = torch.tensor([study.settings["nets"][tag] for tag in tags])
     cell = ("source", "meaning")
     dims = {
         "association": (*cell, "trait", "class"), "p": (*cell, "trait"),
         "null": (*cell, "trait", "quantile"), "offset": (*cell, "shade"),
-        "starts": ("source",),
     }  # fmt: skip
     axes = {
         "source": tags, "meaning": MEANINGS, "trait": tuple(target),
         "class": real.classes, "quantile": QUANTILES, "shade": SHADES,
     }  # fmt: skip
-    settings = asdict(s) | {"network": study.settings["network"]}  # that the influence is of
-    return Study("traits", real.name, settings, axes, dims, arrays)
+    influence = {k: study.settings[k] for k in ("network", "averaged")}  # what it is a mean over
+    return Study("traits", real.name, asdict(s) | influence, axes, dims, arrays)
 
 
 def _held_against(

@@ -51,8 +51,8 @@ AXES = {
 }
 _NET, _DEEP = ("source", "net"), ("deep", "deep_net")
 DIMS = {
-    "influence": ("source", "image", "test"),  # mean over networks
-    "loss": ("source", "test"),  # with all images, mean over networks
+    "influence": ("source", "image", "test"),  # mean over as many networks of each
+    "loss": ("source", "test"),  # with all images, mean over the same networks
     "spread": _NET,
     "noise": (*_NET, "noise"),
     "own": (*_NET, "side", "scaling"),
@@ -181,10 +181,13 @@ def judged(
 
 
 def of_source(
-    mine: Sequence[Mapping[str, Tensor]], classes: Labels, tested: Int[Tensor, " t"], most: int
-) -> dict[str, Tensor]:
-    """Arrays of one source out of losses (g, t) of each network, made long enough for `most`."""
-    tables = torch.stack([one["alone"] - one["all"] for one in mine])
+    mine: Sequence[Mapping[str, Tensor]], tables: Float[Tensor, "m n t"],
+    classes: Labels, tested: Int[Tensor, " t"], few: int, most: int,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Arrays of one source out of losses (g, t) and tables of each network.
+
+    Means are over the first `few` networks; values of each network are filled up to `most`.
+    """
     noise = torch.stack([(one["noise"] - one["all"]).square().mean(1).sqrt() for one in mine])
     who = [named(t, one["all"][0], classes, tested) for t, one in zip(tables, mine, strict=True)]
     arrays = together(who)
@@ -195,8 +198,8 @@ def of_source(
     for name, values in repeats(tables, classes, tested).items():
         padded[name] = _filled(values, order, len(pairs(most)))
     return padded | {
-        "influence": tables.mean(0).half(),
-        "loss": torch.cat([one["all"] for one in mine]).mean(0).half(),
+        "influence": tables[:few].mean(0).half(),
+        "loss": torch.cat([one["all"] for one in mine[:few]]).mean(0).half(),
     }
 
 

@@ -1,6 +1,7 @@
 """Figures of loss curvature along real training, and of how it is estimated."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import torch
@@ -15,6 +16,9 @@ from ddlib.show.looks import GRAY, LOOKS, Look, finish
 from ddlib.studies import Study
 
 OWN = LOOKS | {"real": Look("sample of real images", "#000000", "*")}
+IN_TURN = LOOKS | {"real": Look("all real images, in turn", "#000000", "*")}
+# The authors do not say which variant of gradient matching theirs is.
+THEIRS = LOOKS | {"dc": replace(LOOKS["dc"], label="gradient matching")}
 # Smoothed traces at step 60, at the peak and at step 299, one network: read off the figure of Yang
 # et al. (2024) as their notebook stores it, to about 40.
 PUBLISHED = {
@@ -25,7 +29,7 @@ PUBLISHED = {
     "dm": (3240, 3710, 2330),
 }
 PANELS = {
-    "distilled sets": ("real", "bptt", "dm", "dc", "mtt"),
+    "distilled sets": ("real", "bptt", "dm", "dc", "dsa", "mtt"),
     "real images": ("real", "random", "easy"),
 }
 
@@ -34,65 +38,84 @@ def published_traces() -> str:
     """The published traces as a small table of text."""
     rows = [f"{'':24s} step 60   peak   step 299"]
     for name, (early, peak, late) in PUBLISHED.items():
-        rows.append(f"{LOOKS[name].label:24s} {early:7d} {peak:6d} {late:10d}")
+        rows.append(f"{THEIRS[name].label:24s} {early:7d} {peak:6d} {late:10d}")
     return "\n".join(rows)
 
 
 def curvature_along(study: Study) -> Figure:
     """Trace of the Hessian by step of real training, of distilled sets and of real images."""
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.7), sharey=True, layout="constrained")
     for axis, (title, names) in zip(axes, PANELS.items(), strict=True):
         for name in names:
             values = study.pick("trace", source=name).mean(-1)
-            _line(axis, study.axes["step"], values, OWN[name])
+            _line(axis, study.axes["step"], values, name)
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("steps of real training before the measurement")
-        axis.legend(fontsize=7, frameon=False)
     axes[0].set_ylabel("trace of the Hessian")
     axes[0].set_ylim(0, None)
+    _legend_below(figure)
     return finish(figure, list(axes), study.profile)
 
 
 def curvature_beside_real(study: Study) -> Figure:
     """Each trace as a multiple of that on real images; on the right divided by uncertainty."""
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.7), sharey=True, layout="constrained")
     trace, unsure = study.arrays["trace"].mean(-1), study.arrays["uncertainty"]
     kinds = {"trace": trace, "trace divided by uncertainty": trace / unsure}
     for axis, (title, values) in zip(axes, kinds.items(), strict=True):
         real = values[:, :, :1].mean(-1, keepdim=True)  # of both samples; the first source
         ratio = (values / real)[:, 1:]  # at the first step the trace is hardly above zero
         for i, name in enumerate(study.axes["source"]):
-            _line(axis, study.axes["step"][1:], ratio[:, :, i], OWN[name])
+            _line(axis, study.axes["step"][1:], ratio[:, :, i], name)
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("steps of real training before the measurement")
         axis.set_yscale("log")
-        axis.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
         axis.minorticks_off()
+    low, high = axes[0].get_ylim()
+    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2) if low < 1.2 * t and t < 1.2 * high]
+    axes[0].set_yticks(ticks, [str(t) for t in ticks])
     axes[0].set_ylabel("multiple of that on real images")
-    axes[1].legend(fontsize=7, frameon=False)
+    _legend_below(figure)
     return finish(figure, list(axes), study.profile)
 
 
-def _line(axis: Axes, x: Sequence[int], values: Float[Tensor, "net x draw"], look: Look) -> None:
+def _legend_below(figure: Figure) -> None:
+    """One legend for all panels, where no line runs through it."""
+    lines = [line for axis in figure.axes for line in axis.get_legend_handles_labels()[0]]
+    each = {line.get_label(): line for line in lines}
+    place = "outside lower center"
+    figure.legend(handles=[*each.values()], loc=place, ncols=4, fontsize=7, frameon=False)
+
+
+def _line(axis: Axes, x: Sequence[int], values: Float[Tensor, "net x draw"], name: str) -> None:
     """The mean as a line; each network and set as a pale line of its own."""
     each = values.movedim(1, -1).flatten(0, 1)
-    axis.plot(x, each.T, color=look.color, alpha=0.25, linewidth=0.7)
-    axis.plot(x, each.mean(0), look.marker + "-", color=look.color, label=look.label, markersize=4)
+    axis.plot(x, each.T, color=OWN[name].color, alpha=0.25, linewidth=0.7)
+    _mean_line(axis, x, each.mean(0), name)
+
+
+def _mean_line(axis: Axes, x: Sequence[int] | Tensor, y: Tensor, name: str) -> None:
+    """A line with markers; DSA, in the color of DC, is dashed."""
+    style = "--" if name == "dsa" else "-"
+    axis.plot(x, y, linestyle=style, markersize=4, label=OWN[name].label, **_marker(name))
+
+
+def _marker(name: str) -> dict[str, str]:
+    """Color and marker of a source; those of DSA are hollow, to tell them from those of DC."""
+    color = OWN[name].color
+    face = "white" if name == "dsa" else color
+    return {"color": color, "marker": OWN[name].marker, "markerfacecolor": face}
 
 
 def confidence_along(study: Study) -> Figure:
     """Left: how unsure the network is of each source. Right: the trace where losses are equal."""
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.7), layout="constrained")
     for name in study.axes["source"]:
-        look = OWN[name]
-        _line(axes[0], study.axes["step"], study.pick("uncertainty", source=name), look)
+        _line(axes[0], study.axes["step"], study.pick("uncertainty", source=name), name)
         loss, trace = (study.pick(k, source=name) for k in ("loss", "trace"))
-        axes[1].plot(
-            loss.mean((0, 2)), trace.mean((0, 2, 3)), look.marker + "-", color=look.color,
-            markersize=4,
-        )  # fmt: skip
+        _mean_line(axes[1], loss.mean((0, 2)), trace.mean((0, 2, 3)), name)
     axes[0].set(xlabel="steps of real training", ylabel="uncertainty", ylim=(0, None))
-    axes[0].legend(fontsize=7, frameon=False)
+    _legend_below(figure)
     axes[1].invert_xaxis()
     axes[1].set(xlabel="mean loss on the set (falls to the right)", ylim=(0, None))
     axes[1].set_ylabel("trace of the Hessian")
@@ -104,23 +127,21 @@ def turns(study: Study) -> Figure:
     starts, turn = study.axes["start"], study.axes["onward"][-1]
     found = gains(study, turn)
     figure, axes = plt.subplots(
-        1, 2, figsize=(8, 3.4), width_ratios=(1, len(starts)), layout="constrained"
+        1, 2, figsize=(8, 3.7), width_ratios=(1, len(starts)), layout="constrained"
     )
     for axis, cut in zip(axes, (slice(0, 1), slice(1, None)), strict=True):
         for shift, name in enumerate(("real", *SETS)):
-            look = (
-                LOOKS[name] if name != "real" else Look("all real images, in turn", "#000000", "*")
-            )
             each = found[name].movedim(1, -1).flatten(0, 1)[:, cut]
-            x = torch.arange(each.shape[1]) + 0.12 * (shift - 2.5)
-            axis.plot(x, each.T, look.marker, color=look.color, alpha=0.3, markersize=4)
-            axis.plot(x, each.mean(0), look.marker, color=look.color, label=look.label)
+            x = torch.arange(each.shape[1]) + 0.12 * (shift - len(SETS) / 2)
+            look = _marker(name) | {"linestyle": "none"}
+            axis.plot(x, each.T, alpha=0.3, markersize=4, **look)
+            axis.plot(x, each.mean(0), label=IN_TURN[name].label, **look)
         axis.set_xticks(range(len(starts[cut])), [str(t) for t in starts[cut]])
         axis.set_xlim(-0.5, len(starts[cut]) - 0.5)
         axis.axhline(0, color="#555555", linewidth=0.8)
     axes[1].set_xlabel("steps of real training before the turn")
     axes[0].set_ylabel(f"points gained in {turn} steps", fontsize=8)
-    axes[1].legend(fontsize=7, frameon=False)
+    _legend_below(figure)
     return finish(figure, list(axes), study.profile)
 
 
@@ -128,7 +149,7 @@ def eigenvalues(study: Study) -> Figure:
     """Lanczos places of all networks' eigenvalues; the larger a point, the more eigenvalues."""
     moments, sources = study.axes["moment"], study.axes["source"]
     figure, axes = plt.subplots(
-        1, len(moments), figsize=(8, 2.9), sharey=True, sharex=True, layout="constrained"
+        1, len(moments), figsize=(8, 3.2), sharey=True, sharex=True, layout="constrained"
     )
     for axis, moment in zip(axes, moments, strict=True):
         for row, name in enumerate(sources):

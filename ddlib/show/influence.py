@@ -145,8 +145,9 @@ def substitutes(study: Study) -> Figure:
         1, len(judges), figsize=(9, 3.2), sharey=True, sharex=True, layout="constrained"
     )
     n = len(study.axes["image"]) // study.settings["alone"] * 10
-    spent = costs(study.settings["steps"], n, len(study.axes["test"]), 10, study.settings["stops"])
-    training = study.settings["steps"] * n
+    steps, stops = study.settings["steps"], study.settings["stops"]
+    others = study.settings["nets"][study.axes["deep"][0]] - 1
+    spent, training = costs(steps, n, len(study.axes["test"]), 10, stops, others), steps * n
     for axis, judge in zip(axes, judges, strict=True):
         for row, name in enumerate(names):
             found = study.pick("judged", attribution=name, judge=judge).flatten()

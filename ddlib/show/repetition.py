@@ -15,7 +15,7 @@ OVERLAP = f"overlap of the {TOP}\nhelped most, in percent"
 
 def repeated(study: Study) -> Figure:
     """Does another network say the same? One image, against two images of one class."""
-    sources = [t for t in study.axes["source"] if study.settings["nets"][t] > 1]
+    sources = study.axes["source"]
     figure, axes = plt.subplots(1, 2, figsize=(8, 2.9), sharey=True, layout="constrained")
     columns = [REPEATS.index(f"{which} image") for which in ("same", "other")]
     for row, tag in enumerate(sources):
@@ -56,7 +56,7 @@ def repeat_table(study: Study) -> str:
     widths = [max(8, len(name) + 3) for name in REPEATS]
     head = (f"{name:>{width}s}" for name, width in zip(REPEATS, widths, strict=True))
     lines = [f"{'':24s}" + "".join(head)]
-    for tag in (t for t in study.axes["source"] if study.settings["nets"][t] > 1):
+    for tag in study.axes["source"]:
         mean = study.pick("repeat", source=tag).nanmean(0)
         cells = (f"{v:{width}.2f}" for v, width in zip(mean, widths, strict=True))
         lines.append(f"{LOOKS[tag].label:24s}" + "".join(cells))

@@ -41,11 +41,11 @@ def helped(
 
 def shuffles(test: Permuted, scale: str) -> Figure:
     """The correlation that was found, among those of shuffled attributes."""
-    figure, axis = plt.subplots(figsize=(6, 2.7), layout="constrained")
+    figure, axis = plt.subplots(figsize=(6, 2.9), layout="constrained")
     axis.hist(test.null, bins=40, color="#BBBBBB", label="attributes shuffled within the class")
     axis.axvline(test.value, color=LOOKS["dm"].color, linewidth=2, label="as they are")
     axis.set(xlabel="correlation of influence and likeness", ylabel="shuffles")
-    axis.legend(fontsize=8, frameon=False)
+    _legend_below(figure, axis)
     return finish(figure, [axis], scale)
 
 
@@ -114,11 +114,12 @@ def _rows(
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.axvline(0, color="#555555", linewidth=0.8)
     axis.set_xlabel("correlation of influence and likeness\n(gray: chance)", fontsize=8)
+    axis.locator_params(axis="x", nbins=6)
 
 
 def spurious_color(study: Study) -> Figure:
     """Color where it is random and where it is tied to the class: sharing it, and the shortcut."""
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3.5), layout="constrained")
     levels = study.axes["spurious"]
     for i, tag in enumerate(study.axes["source"]):
         look, shift = LOOKS[tag], 0.12 * (i - (len(study.axes["source"]) - 1) / 2)
@@ -137,7 +138,7 @@ def spurious_color(study: Study) -> Figure:
         axis.axhline(0, color="#555555", linewidth=0.8)
     axes[0].set_ylabel("correlation of influence\nand shared color", fontsize=8)
     axes[2].set_ylabel("points", fontsize=8)
-    axes[2].legend(fontsize=7, frameon=False)
+    _legend_below(figure, axes[0])
     return finish(figure, list(axes), study.scale, study.settings["network"])
 
 
