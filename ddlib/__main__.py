@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import tyro
 
 import ddlib
-from ddlib.claims import accord, beside
 from ddlib.memory import keep_freed_memory
 from ddlib.presets import DATASETS, METHODS
 from ddlib.recording import record_cell
@@ -135,6 +134,9 @@ class Repeat:
     work: Path = data_folder() / "work"  # parts that are finished, and what was found
 
     def run(self) -> None:
+        # Loads what draws figures, which no other command needs.
+        from ddlib.claims import accord, beside
+
         keep_freed_memory()
         for question in self.questions:
             made = repeat_study(question, work=self.work)

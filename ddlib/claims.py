@@ -37,7 +37,7 @@ class Row:
 
 def ledger(chapter: str | None = None, folder: Path = RECORDED) -> list[Row]:
     """All claims, or those of one chapter, each with the verdict of the recorded results."""
-    content = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    content = _content(folder)
     claims = [c for c in content["claims"] if chapter in (None, c["chapter"])]
     names = set(recorded("results", folder))
     read = cache(partial(_findings, folder))  # many claims stand on one study
@@ -45,6 +45,11 @@ def ledger(chapter: str | None = None, folder: Path = RECORDED) -> list[Row]:
     rows = [rules[c["kind"]](c, content["sources"][c["source"]], names, folder) for c in claims]
     doubts = (content["unverified"].get(c["source"]) for c in claims)
     return [_marked(row, doubt) for row, doubt in zip(rows, doubts, strict=True)]
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """The ledger as it is kept: claims, corrections, sources, and which of these are unverified."""
+    return json.loads((folder / "claims.json").read_text(encoding="utf-8"))
 
 
 def _marked(row: Row, doubt: str | None) -> Row:
@@ -164,7 +169,7 @@ def _effect(
 
 def beside(study: Study, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
     """The claims that a study decides: each row as recorded, and as this study decides it."""
-    content = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    content = _content(folder)
     found = findings(study)
     about = (c for c in content["claims"] if c.get("study") == study.name)
     mine = [c for c in about if found.get(c["finding"])]  # a small study may lack some
@@ -190,8 +195,7 @@ def accord(pairs: Sequence[tuple[Row, Row]]) -> dict[str, int]:
 
 def corrections(chapter: str | None = None, folder: Path = RECORDED) -> list[dict[str, str]]:
     """What released code does other than its paper or figure says, and what shows it."""
-    content = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
-    return [c for c in content["corrections"] if chapter in (None, c["chapter"])]
+    return [c for c in _content(folder)["corrections"] if chapter in (None, c["chapter"])]
 
 
 def _number(result: Result) -> str:

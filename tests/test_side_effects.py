@@ -47,6 +47,12 @@ def test_import_changes_nothing_and_stays_light() -> None:
     assert json.loads(run.stdout) == [[], []]
 
 
+def test_the_command_line_starts_without_what_draws_figures() -> None:
+    script = f"import sys, ddlib.__main__; print([m for m in {HEAVY} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 def distill_and_evaluate() -> None:
     real = toy_data()
     methods = (

@@ -210,7 +210,9 @@ def gains(study: Study, turn: int) -> dict[str, Float[Tensor, "net start draw"]]
         for later in (0, turn)
     )
     after = study.pick("continued", onward=turn)
-    return {"real": there - before} | {tag: after[:, :, i] - before for i, tag in enumerate(SETS)}
+    return {"real": there - before} | {
+        tag: after[:, :, i] - before for i, tag in enumerate(study.axes["set"])
+    }
 
 
 def findings(study: Study) -> dict[str, tuple[float, ...]]:
@@ -225,10 +227,10 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     found: dict[str, Tensor] = {}
     level = study.settings["level"]
     late = study.axes["step"].index(study.axes["moment"][-1])
-    curves = {tag: _curves(study, tag) for tag in SOURCES}
+    curves = {tag: _curves(study, tag) for tag in study.axes["source"]}
     real, *others = (c.mean(-1, keepdim=True) for c in curves["real"])  # of both samples
     theirs = at_loss(others[0].mT, real.mT, level)
-    for tag in SOURCES[1:]:
+    for tag in study.axes["source"][1:]:
         trace, loss, unsure = curves[tag]
         found[f"peak-{tag}"] = trace.amax(1) / real.amax(1) - 1
         found[f"above-{tag}"] = (trace / real)[:, late] - 1
@@ -236,7 +238,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         found[f"scaled-{tag}"] = 1 - (trace / real / unsure * others[1])[:, late]
         found[f"equal-{tag}"] = 1 - at_loss(loss.mT, trace.mT, level) / theirs
     gained = gains(study, study.axes["onward"][-1])
-    for tag in SETS:
+    for tag in study.axes["set"]:
         more = gained[tag] - gained["random"]
         found[f"early-{tag}"], found[f"late-{tag}"] = more[:, 0], more[:, -1]
         found[f"fades-{tag}"] = more[:, 0] - more[:, -1]

@@ -12,7 +12,7 @@ from torch import Tensor
 from ddlib.instruments.agreement_gaps import gaps, to_pool
 from ddlib.instruments.matching import POOLS, QUANTITIES
 from ddlib.instruments.predictions import MEASURES
-from ddlib.show.looks import LOOKS, Look, closed, finish, name_rows
+from ddlib.show.looks import LOOKS, Look, beside, closed, finish, name_rows
 from ddlib.studies import Study
 
 POOL_LOOKS = {
@@ -97,7 +97,7 @@ def gaps_by_set(study: Study, measure: str = "agreement") -> Figure:
     for row, tag in enumerate(sources):
         color, marker = LOOKS[tag].color, LOOKS[tag].marker
         for i, values in enumerate(of[tag]):
-            y = row + 0.4 * (i + 0.5) / len(of[tag]) - 0.2
+            y = row + beside(i, len(of[tag]), width=0.4)
             if tag in study.axes["began"]:
                 begun = LOOKS["start"]
                 line = [of["start"][i].nanmean(), values.nanmean()]

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.curvature import SETS, gains
+from ddlib.analysis.curvature import gains
 from ddlib.instruments.hessian import released_stop, smoothed
-from ddlib.show.looks import GRAY, LOOKS, Look, finish
+from ddlib.show.looks import GRAY, LOOKS, Look, finish, legend_below
 from ddlib.studies import Study
 
 OWN = LOOKS | {"real": Look("sample of real images", "#000000", "*")}
@@ -53,7 +53,7 @@ def curvature_along(study: Study) -> Figure:
         axis.set_xlabel("steps of real training before the measurement")
     axes[0].set_ylabel("trace of the Hessian")
     axes[0].set_ylim(0, None)
-    _legend_below(figure)
+    legend_below(figure, columns=4)
     return finish(figure, list(axes), study.profile)
 
 
@@ -75,16 +75,8 @@ def curvature_beside_real(study: Study) -> Figure:
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2) if low < 1.2 * t and t < 1.2 * high]
     axes[0].set_yticks(ticks, [str(t) for t in ticks])
     axes[0].set_ylabel("multiple of that on real images")
-    _legend_below(figure)
+    legend_below(figure, columns=4)
     return finish(figure, list(axes), study.profile)
-
-
-def _legend_below(figure: Figure) -> None:
-    """One legend for all panels, where no line runs through it."""
-    lines = [line for axis in figure.axes for line in axis.get_legend_handles_labels()[0]]
-    each = {line.get_label(): line for line in lines}
-    place = "outside lower center"
-    figure.legend(handles=[*each.values()], loc=place, ncols=4, fontsize=7, frameon=False)
 
 
 def _line(axis: Axes, x: Sequence[int], values: Float[Tensor, "net x draw"], name: str) -> None:
@@ -115,7 +107,7 @@ def confidence_along(study: Study) -> Figure:
         loss, trace = (study.pick(k, source=name) for k in ("loss", "trace"))
         _mean_line(axes[1], loss.mean((0, 2)), trace.mean((0, 2, 3)), name)
     axes[0].set(xlabel="steps of real training", ylabel="uncertainty", ylim=(0, None))
-    _legend_below(figure)
+    legend_below(figure, columns=4)
     axes[1].invert_xaxis()
     axes[1].set(xlabel="mean loss on the set (falls to the right)", ylim=(0, None))
     axes[1].set_ylabel("trace of the Hessian")
@@ -130,9 +122,9 @@ def turns(study: Study) -> Figure:
         1, 2, figsize=(8, 3.7), width_ratios=(1, len(starts)), layout="constrained"
     )
     for axis, cut in zip(axes, (slice(0, 1), slice(1, None)), strict=True):
-        for shift, name in enumerate(("real", *SETS)):
-            each = found[name].movedim(1, -1).flatten(0, 1)[:, cut]
-            x = torch.arange(each.shape[1]) + 0.12 * (shift - len(SETS) / 2)
+        for shift, (name, values) in enumerate(found.items()):
+            each = values.movedim(1, -1).flatten(0, 1)[:, cut]
+            x = torch.arange(each.shape[1]) + 0.12 * (shift - (len(found) - 1) / 2)
             look = _marker(name) | {"linestyle": "none"}
             axis.plot(x, each.T, alpha=0.3, markersize=4, **look)
             axis.plot(x, each.mean(0), label=IN_TURN[name].label, **look)
@@ -141,7 +133,7 @@ def turns(study: Study) -> Figure:
         axis.axhline(0, color="#555555", linewidth=0.8)
     axes[1].set_xlabel("steps of real training before the turn")
     axes[0].set_ylabel(f"points gained in {turn} steps", fontsize=8)
-    _legend_below(figure)
+    legend_below(figure, columns=4)
     return finish(figure, list(axes), study.profile)
 
 

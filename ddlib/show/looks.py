@@ -64,6 +64,23 @@ def name_rows(axis: Axes, names: Sequence[str]) -> None:
     axis.set_ylim(len(names) - 0.5, -0.5)
 
 
+def beside(i: int, n: int, width: float = 0.8) -> float:
+    """How far from the middle of its row the i-th of n sources stands."""
+    return width * ((i + 0.5) / n - 0.5)
+
+
+def legend_below(figure: Figure, columns: int | None = None) -> None:
+    """One legend for all panels, where no line runs through it; without `columns` in one row."""
+    each = {}
+    for axis in figure.axes:
+        for line, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            each.setdefault(label, line)
+    figure.legend(
+        each.values(), each, loc="outside lower center", ncols=columns or len(each), fontsize=7,
+        frameon=False,
+    )  # fmt: skip
+
+
 def closed(figure: Figure) -> Figure:
     """A figure that is shown once, as the value of its cell, and not again by pyplot."""
     plt.close(figure)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.leads import runs_at
-from ddlib.show.looks import LOOKS, finish, name_rows
+from ddlib.show.looks import LOOKS, beside, finish, legend_below, name_rows
 from ddlib.studies import Study
 
 CONTROL_LABELS = {
@@ -82,7 +82,7 @@ def mixing_controls(study: Study, *tags: str) -> Figure:
         alone, joined = (study.pick("accuracy", source=tag, dose=k)[:runs] for k in (0, dose))
         made = [joined, *study.pick("control", probed=tag)]
         for row, values in enumerate(made):
-            _points(axis, row + _beside(i, len(tags)), values - alone, tag, 0.7 / len(tags))
+            _points(axis, row + beside(i, len(tags)), values - alone, tag, 0.7 / len(tags))
         axis.plot([], [], LOOKS[tag].marker, color=LOOKS[tag].color, label=LOOKS[tag].label)
     name_rows(axis, names)
     axis.set_xlabel("points gained against the same set alone")
@@ -106,7 +106,7 @@ def mixing_changes(study: Study) -> Figure:
         sharey=True, layout="constrained",
     )  # fmt: skip
     for i, tag in enumerate(sources):
-        at = _beside(i, len(sources))
+        at = beside(i, len(sources))
         for row, (values, null) in enumerate(zip(accuracy[tag], accuracy["random"], strict=True)):
             _runs(axes[0], row + at, values, tag)
             if tag != "random":
@@ -119,7 +119,7 @@ def mixing_changes(study: Study) -> Figure:
     axes[0].set_xlabel("test accuracy in percent")
     axes[1].axvline(0, color=LOOKS["random"].color, linestyle="--")
     axes[1].set_xlabel("points ahead of random images")
-    figure.legend(fontsize=7, frameon=False, ncols=len(sources), loc="outside lower center")
+    legend_below(figure)
     return finish(figure, [*axes], study.profile)
 
 
@@ -144,11 +144,6 @@ def _changes_axis(rows: float) -> tuple[Figure, Axes]:
     figure, axis = plt.subplots(figsize=(6, 0.42 * rows + 1.1), layout="constrained")
     axis.axvline(0, color="#555555", linewidth=1)
     return figure, axis
-
-
-def _beside(i: int, sources: int) -> float:
-    """How far from the middle of its row the i-th of several sources stands."""
-    return 0.8 * ((i + 0.5) / sources - 0.5)
 
 
 def _points(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.permutation import Permuted
-from ddlib.show.looks import GRAY, LOOKS, closed, finish
+from ddlib.show.looks import GRAY, LOOKS, beside, closed, finish, legend_below
 from ddlib.studies import Study
 
 TITLES = {"own": "test images of its class", "other": "test images of other classes"}
@@ -45,7 +45,7 @@ def shuffles(test: Permuted, scale: str) -> Figure:
     axis.hist(test.null, bins=40, color="#BBBBBB", label="attributes shuffled within the class")
     axis.axvline(test.value, color=LOOKS["dm"].color, linewidth=2, label="as they are")
     axis.set(xlabel="correlation of influence and likeness", ylabel="shuffles")
-    _legend_below(figure, axis)
+    legend_below(figure)
     return finish(figure, [axis], scale)
 
 
@@ -73,7 +73,7 @@ def meaning(study: Study, spurious: float = 0.0, read: str = "measured") -> Figu
         names = study.axes["attribute"]
         _rows(axis, study, names, [dict(where, attribute=name) for name in names])
         axis.set_title(TITLES[place], fontsize=9)
-    _legend_below(figure, axes[0])
+    legend_below(figure)
     return finish(figure, list(axes), study.scale, study.settings["network"])
 
 
@@ -84,15 +84,8 @@ def traits_meaning(study: Study) -> Figure:
         names = study.axes["trait"]
         _rows(axis, study, names, [dict(meaning=read, trait=name) for name in names])
         axis.set_title(READ[read], fontsize=9)
-    _legend_below(figure, axes[0])
+    legend_below(figure)
     return finish(figure, list(axes), study.scale, study.settings["network"])
-
-
-def _legend_below(figure: Figure, axis: Axes) -> None:
-    lines, labels = axis.get_legend_handles_labels()
-    figure.legend(
-        lines, labels, loc="outside lower center", ncols=len(labels), fontsize=7, frameon=False
-    )
 
 
 def _rows(
@@ -102,7 +95,7 @@ def _rows(
     sources = study.axes["source"]
     for row, at in enumerate(where):
         for i, tag in enumerate(sources):
-            y = row + 0.8 * ((i + 0.5) / len(sources) - 0.5)
+            y = row + beside(i, len(sources))
             values = study.pick("association", source=tag, **at).flatten()
             low, _, high = study.pick("null", source=tag, **at)
             axis.plot([low, high], [y, y], color="#BBBBBB", linewidth=5, solid_capstyle="butt")
@@ -138,7 +131,7 @@ def spurious_color(study: Study) -> Figure:
         axis.axhline(0, color="#555555", linewidth=0.8)
     axes[0].set_ylabel("correlation of influence\nand shared color", fontsize=8)
     axes[2].set_ylabel("points", fontsize=8)
-    _legend_below(figure, axes[0])
+    legend_below(figure)
     return finish(figure, list(axes), study.scale, study.settings["network"])
 
 
