@@ -70,7 +70,7 @@ SETTINGS = {
         beside=("random", "bptt"), rounds=2,
     ),
     "record": Settings(
-        network="convnet-quarter", nets={"random": 2, "dm": 2, "mtt": 2, "dc": 2, "bptt": 5},
+        network="convnet-quarter", nets=dict.fromkeys(("random", "dm", "mtt", "dc", "bptt"), 5),
         each=100, deep=("bptt",), deep_nets=2, groups=2, halves=16,
     ),
     "full": Settings(

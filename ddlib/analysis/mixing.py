@@ -77,7 +77,7 @@ SETTINGS = {
         changes=("rate x 3", "clipped"), change_runs=1,
     ),
     "record": Settings(
-        doses=(0, 2, 10, 50), wide=(250,), wide_runs=3, probed=("bptt", "random"),
+        doses=(0, 2, 10, 50), wide=(250,), probed=("bptt", "random"),
         changes=tuple(name for name in CHANGES if name != "three times the steps"),
     ),
     "full": Settings(),

@@ -70,7 +70,7 @@ SETTINGS = {
     ),
     "record": Settings(
         widths=(), others=FEW, tuned=("convnet-none", *FEW), clipped=("convnet-none",),
-        few=("random", "bptt"), sets=2, nets=2, test=2000, held_out=200,
+        few=("random", "bptt"), sets=2, nets=3, test=2000, held_out=200,
     ),
     "full": Settings(
         others=PUBLISHED, tuned=("convnet-none", *PUBLISHED), sets=2, nets=5, test=10_000,
