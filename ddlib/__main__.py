@@ -131,6 +131,7 @@ class Repeat:
     """
 
     questions: Annotated[tuple[str, ...], tyro.conf.Positional] = QUESTIONS
+    profile: Literal["laptop", "colab"] = "laptop"  # colab: CIFAR-10 as it is, on a GPU
     work: Path = data_folder() / "work"  # parts that are finished, and what was found
 
     def run(self) -> None:
@@ -139,7 +140,7 @@ class Repeat:
 
         keep_freed_memory()
         for question in self.questions:
-            made = repeat_study(question, work=self.work)
+            made = repeat_study(question, self.profile, work=self.work)
             pairs = beside(made)
             for book, here in pairs:
                 print(book.claim)

@@ -171,7 +171,7 @@ def beside(study: Study, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
     """The claims that a study decides: each row as recorded, and as this study decides it."""
     content = _content(folder)
     found = findings(study)
-    about = (c for c in content["claims"] if c.get("study") == study.name)
+    about = (c for c in content["claims"] if c.get("study", "").endswith(f"-{study.question}"))
     mine = [c for c in about if found.get(c["finding"])]  # a small study may lack some
     reads = cache(partial(_findings, folder)), lambda name: (found, study.scale)
     return [

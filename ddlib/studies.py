@@ -19,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddlib.data import load
+from ddlib.data import ImageData, load
+from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
 from ddlib.files import damaged, load_tensors, save_tensors
-from ddlib.presets import DATASETS, METHODS, device_for
+from ddlib.presets import DATASETS, METHODS, device_for, preset
 from ddlib.provenance import command_line, peak_memory_mib, provenance
 from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
 
@@ -33,6 +34,7 @@ QUESTIONS = (
 # Questions about attributes are asked of the data whose attributes are known. They make their sets.
 OWN_DATA: dict[str, str] = {"semantics": "shapes", "bias": "shapes"}
 IPC = 10  # images per class of the sets that are taken apart
+SHORT = ("random", "herding", "dm", "dc", "mtt", "bptt")  # a repeat on another scale makes these
 Sets = Mapping[str, Sequence[DistilledSet]]  # by tag, one for each seed
 Tensors = dict[str, Tensor]
 Keep = Callable[[str, Callable[[], Tensors]], Tensors]
@@ -168,31 +170,61 @@ def record_study(
     question: str, profile: str, *, work: Path, note: str, folder: Path = RECORDED
 ) -> Study:
     """Run one experiment on the recorded sets, or finish it, and save what it found."""
-    settings = "record" if profile == "laptop" else profile
-    study = _ran(question, profile, settings, work / "studies", note)
-    study.save(folder)
-    return study
-
-
-def repeat_study(question: str, *, work: Path) -> Study:
-    """The experiment that is recorded at laptop scale, with fewer networks: minutes, not hours.
-
-    What it finds is saved under `work / "repeats"`; what the book shows stays as it is.
-    """
-    folder = work / "repeats"
-    study = _ran(question, "laptop", "laptop", folder, "repeated on this machine")
-    study.save(folder)
-    return study
-
-
-def _ran(question: str, profile: str, settings_of: str, kept: Path, note: str) -> Study:
-    module = question_module(question)
-    real = load(OWN_DATA.get(question, DATASETS[profile]), device_for(profile))
+    settings = question_module(question).SETTINGS["record" if profile == "laptop" else profile]
+    real = _data(question, profile)
     sets = recorded_sets(real.name, device=real.device)
     if not sets and question not in OWN_DATA:
         make = f"python -m ddlib record --profile {profile} --ipcs {IPC}"
         raise ValueError(f"no distilled sets of {real.name} are recorded; make them with: {make}")
-    settings = module.SETTINGS[settings_of]
+    study = replace(_ran(question, real, sets, settings, work / "studies", note), profile=profile)
+    study.save(folder)
+    return study
+
+
+def repeat_study(question: str, profile: str = "laptop", *, work: Path) -> Study:
+    """The experiment that is recorded at laptop scale, with fewer networks: minutes, not hours.
+
+    Profile `laptop` takes the recorded sets apart. `colab` takes CIFAR-10 as it is, for which it
+    first distills sets in short runs. What is found is saved under `work / "repeats"`; what the
+    book shows stays as it is.
+    """
+    folder, known = work / "repeats", question_module(question).SETTINGS
+    real = _data(question, profile)
+    if profile == "laptop" or question in OWN_DATA:
+        sets = recorded_sets(real.name, device=real.device)
+    else:
+        sets = short_sets(real, profile, folder / "sets")
+    settings = known.get(profile, known["laptop"])
+    study = _ran(question, real, sets, settings, folder, "repeated on this machine")
+    study = replace(study, profile=profile)
+    study.save(folder)
+    return study
+
+
+def short_sets(real: ImageData, profile: str, folder: Path) -> Sets:
+    """Two sets of each of a few methods, distilled as `profile` has it or found in `folder`."""
+    return {tag: tuple(_short_set(real, tag, profile, i, folder) for i in (0, 1)) for tag in SHORT}
+
+
+def _short_set(
+    real: ImageData, tag: str, profile: str, seed: int, folder: Path
+) -> DistilledSet:
+    path = folder / f"{set_name(real.name, tag, IPC, seed)}.safetensors"
+    if not path.exists():
+        checkpoint = path.with_suffix(".checkpoint")
+        made = distill(real, preset(tag, IPC, profile), seed=seed, checkpoint=checkpoint)
+        made.save(path, half=True)
+        checkpoint.unlink(missing_ok=True)
+    return DistilledSet.load(path).to(real.device)
+
+
+def _data(question: str, profile: str) -> ImageData:
+    return load(OWN_DATA.get(question, DATASETS[profile]), device_for(profile))
+
+
+def _ran(
+    question: str, real: ImageData, sets: Sets, settings: Any, kept: Path, note: str
+) -> Study:
     made = {tag: [one.meta for one in some] for tag, some in sets.items()}
     about = {"question": question, "settings": asdict(settings), "data": real.name, "sets": made}
     keep = Keeper(kept, about)
@@ -202,6 +234,6 @@ def _ran(question: str, profile: str, settings_of: str, kept: Path, note: str) -
         "date": datetime.now(UTC).date().isoformat(),
         "data": note,
     }
-    study = module.run(real, sets, settings, keep)
+    study = question_module(question).run(real, sets, settings, keep)
     passport |= {"seconds": round(keep.seconds, 1), "peak_memory_mib": peak_memory_mib(real.device)}
-    return replace(study, profile=profile, passport=passport)
+    return replace(study, passport=passport)

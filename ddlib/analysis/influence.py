@@ -69,6 +69,11 @@ SETTINGS = {
         deep=("bptt",), deep_nets=1, sizes=(2, 3), groups=2, halves=8,
         beside=("random", "bptt"), rounds=2,
     ),
+    "colab": Settings(
+        network="convnet-quarter", nets=dict.fromkeys(("random", "dm", "mtt", "dc", "bptt"), 3),
+        alone=3, each=100, deep=("bptt",), deep_nets=2, sizes=(2, 3), groups=2, halves=16,
+        beside=("random", "dm", "dc", "mtt", "bptt"), rounds=3,
+    ),
     "record": Settings(
         network="convnet-quarter", nets=dict.fromkeys(("random", "dm", "mtt", "dc", "bptt"), 5),
         each=100, deep=("bptt",), deep_nets=2, groups=2, halves=16,

@@ -76,6 +76,11 @@ SETTINGS = {
         probed=("bptt",), controls=("diluted", "kept", "noise", "other"), control_runs=2,
         changes=("rate x 3", "clipped"), change_runs=1,
     ),
+    "colab": Settings(
+        doses=(0, 10), wide=(50,), wide_runs=3, probed=("bptt", "random"),
+        controls=("diluted", "kept", "noise", "other"),
+        changes=("rate x 3", "layer norm", "clipped"), change_runs=3,
+    ),
     "record": Settings(
         doses=(0, 2, 10, 50), wide=(250,), probed=("bptt", "random"),
         changes=tuple(name for name in CHANGES if name != "three times the steps"),

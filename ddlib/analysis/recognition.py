@@ -77,6 +77,7 @@ _RECORD = kinds(3, tiny=3, deep=4, lasting=40, width="-narrow")
 SETTINGS = {
     "fast": Settings(recognizers=_FAST, levels=180, company=100, changes_for_all=False),
     "laptop": Settings(recognizers=_LAPTOP),
+    "colab": Settings(recognizers=_RECORD),
     "record": Settings(recognizers=_RECORD),
     "full": Settings(recognizers=kinds(40, tiny=20, deep=40)),
 }

@@ -68,6 +68,13 @@ SETTINGS = {
         sources=("random", "herding", "dm", "mtt", "bptt"), few=("random", "bptt"), sets=1, nets=2,
         test=2000, held_out=50,
     ),
+    "colab": Settings(
+        widths=(), norms=("convnet-none", "convnet-layer", "convnet-batch"),
+        others=("resnet18-group-narrow", "vgg11-narrow"),
+        tuned=("convnet-none", "resnet18-group-narrow", "vgg11-narrow"), clipped=("convnet-none",),
+        sources=("random", "herding", "dm", "dc", "mtt", "bptt"), few=("random", "bptt"), sets=2,
+        nets=2, test=10_000, held_out=200,
+    ),
     "record": Settings(
         widths=(), others=FEW, tuned=("convnet-none", *FEW), clipped=("convnet-none",),
         few=("random", "bptt"), sets=2, nets=3, test=2000, held_out=200,

@@ -1,11 +1,12 @@
-"""Runs cases in processes of their own and sums them up.
+"""Runs cases and sums them up.
 
     python tests/benchmarks/measure.py               # all of it, on a GPU if there is one
     python tests/benchmarks/measure.py --device cpu
 
 writes `ddlib/recorded/benchmarks/cpu.json` (or `cuda.json`) for the run-times page. The two sides
 of a comparison alternate, plain, ours, plain, ours, so that both meet the same weather; the ratio
-is taken within each pair. Measured so far on a CPU only.
+is taken within each pair. On a CPU each case has a process of its own; on a GPU, whose memory can be
+counted anew, all share one.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from cases import measured
 
 from ddlib.files import save_json
 from ddlib.provenance import provenance
@@ -53,7 +55,11 @@ def best_device() -> str:
 
 
 def run_case(name: str, device: str) -> dict[str, float]:
-    """Seconds and peak memory of one case in a fresh process with the system's own malloc."""
+    """Seconds and peak memory of one case, on a CPU with the system's own malloc."""
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return measured(name, device)
     return json.loads(_python(str(Path(__file__).with_name("cases.py")), name, device))
 
 
@@ -103,18 +109,20 @@ def spread(values: list[float]) -> dict[str, float | int]:
 
 def measure(device: str) -> dict[str, Any]:
     """Everything, as the run-times page reads it."""
-    comparisons = {}
+    comparisons, times = {}, range(PAIRS if device == "cpu" else 3)
     for name in COMPARISONS:
-        comparisons[name] = compare(name, [run_pair(name, device) for _ in range(PAIRS)])
+        if name.endswith("_kept") and device == "cuda":
+            continue  # about the memory of a CPU
+        comparisons[name] = compare(name, [run_pair(name, device) for _ in times])
         print(line(comparisons[name]), flush=True)
     alone = {}
     for name, what in ALONE.items():
-        alone[name] = {"what": what, **summary([run_case(name, device) for _ in range(PAIRS)])}
+        alone[name] = {"what": what, **summary([run_case(name, device) for _ in times])}
     return {
         "clock": "CPU-seconds, one thread" if device == "cpu" else "seconds",
         "comparisons": comparisons,
         "alone": alone,
-        "import": {p: spread([import_seconds(p) for _ in range(PAIRS)]) for p in IMPORTS},
+        "import": {p: spread([import_seconds(p) for _ in times]) for p in IMPORTS},
         "date": datetime.now(UTC).date().isoformat(),
     }
 
