@@ -206,9 +206,7 @@ def short_sets(real: ImageData, profile: str, folder: Path) -> Sets:
     return {tag: tuple(_short_set(real, tag, profile, i, folder) for i in (0, 1)) for tag in SHORT}
 
 
-def _short_set(
-    real: ImageData, tag: str, profile: str, seed: int, folder: Path
-) -> DistilledSet:
+def _short_set(real: ImageData, tag: str, profile: str, seed: int, folder: Path) -> DistilledSet:
     path = folder / f"{set_name(real.name, tag, IPC, seed)}.safetensors"
     if not path.exists():
         checkpoint = path.with_suffix(".checkpoint")
@@ -222,9 +220,7 @@ def _data(question: str, profile: str) -> ImageData:
     return load(OWN_DATA.get(question, DATASETS[profile]), device_for(profile))
 
 
-def _ran(
-    question: str, real: ImageData, sets: Sets, settings: Any, kept: Path, note: str
-) -> Study:
+def _ran(question: str, real: ImageData, sets: Sets, settings: Any, kept: Path, note: str) -> Study:
     made = {tag: [one.meta for one in some] for tag, some in sets.items()}
     about = {"question": question, "settings": asdict(settings), "data": real.name, "sets": made}
     keep = Keeper(kept, about)

@@ -213,7 +213,7 @@ def test_a_run_that_was_killed_goes_on(
 
 
 def test_every_scale_has_settings() -> None:
-    assert set(SETTINGS) == {"fast", "laptop", "record", "full"}
+    assert set(SETTINGS) == {"fast", "laptop", "colab", "record", "full"}
     for name, settings in SETTINGS.items():
         assert settings.recognizers[recognition.MAIN].seeds >= (2 if name == "laptop" else 5)
         for about in settings.recognizers.values():

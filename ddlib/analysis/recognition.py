@@ -198,8 +198,9 @@ def recognized(study: Study, network: str, source: str, **where: str) -> Float[T
 def over_sources(
     study: Study, network: str, sources: Sequence[str], **where: str
 ) -> Float[Tensor, " seeds"]:
-    """`recognized`, averaged over sources."""
-    return torch.stack([recognized(study, network, s, **where) for s in sources]).mean(0)
+    """`recognized`, averaged over those of `sources` that the study has."""
+    known = [s for s in sources if s in study.axes["source"]]
+    return torch.stack([recognized(study, network, s, **where) for s in known]).mean(0)
 
 
 def level(study: Study, network: str, which: str, half: str = "other") -> Float[Tensor, " seeds"]:
@@ -214,7 +215,6 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
     Networks of two kinds are paired by their seed; a kind with fewer networks decides how many.
     """
     get = lambda sources, network=MAIN, **where: over_sources(study, network, sources, **where)  # noqa: E731
-    learned = study.axes["learned"]
     gain = lambda network: get(WEAK, network) - level(study, network, "test")  # noqa: E731
     found = _order(study, MAIN) | {
         "convnet_over_resnet": (get(WEAK), get(WEAK, "resnet-batch")),
@@ -224,8 +224,8 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
         "tiny_below_convnet": (get(WEAK), get(WEAK, "convnet-tiny")),
         "relative_to_test": (gain(MAIN), gain("resnet-batch")),
         "leak_starts": (get(["dm"], version="start", half="own"), get(["dm"], version="start")),
-        "leak_sets": (get(learned, half="own"), get(learned)),
-        "beyond_starts": (get(learned), get(learned, version="start")),
+        "leak_sets": (get(LEARNED, half="own"), get(LEARNED)),
+        "beyond_starts": (get(LEARNED), get(LEARNED, version="start")),
         "dm_beyond_starts": (get(["dm"]), get(["dm"], version="start")),
         "mtt_nearer_dm": tuple(study.pick("agreement", source=s).mean(1) for s in ("mtt", "dm")),
     }

@@ -5,8 +5,8 @@
 
 writes `ddlib/recorded/benchmarks/cpu.json` (or `cuda.json`) for the run-times page. The two sides
 of a comparison alternate, plain, ours, plain, ours, so that both meet the same weather; the ratio
-is taken within each pair. On a CPU each case has a process of its own; on a GPU, whose memory can be
-counted anew, all share one.
+is taken within each pair. On a CPU each case has a process of its own; on a GPU, whose memory can
+be counted anew, all share one.
 """
 
 import argparse
