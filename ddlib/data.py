@@ -115,7 +115,7 @@ def sample_per_class(
     largest class.
     """
     rows, counts = real.class_rows
-    keys = torch.rand(rows.shape, generator=generator, device=real.device)
+    keys = torch.rand(rows.shape, generator=generator, device=generator.device).to(real.device)
     padding = torch.arange(rows.shape[1], device=real.device) >= counts[:, None]
     picks = keys.masked_fill(padding, -1).topk(min(n, rows.shape[1])).indices
     return rows.gather(1, picks)

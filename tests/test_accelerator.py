@@ -110,6 +110,21 @@ def test_found_on_an_accelerator_as_on_the_cpu(elsewhere: Executor, find, what: 
         assert close.mean() > 0.9, name
 
 
+def where_starts_are_drawn() -> set[str]:
+    """The types of the devices whose generators decide where a set begins."""
+    accelerator.drawn_on.clear()
+    real = few("digits", DEVICE)
+    ddlib.RandomSelection(ipc=1).initialize(real, 0)
+    for init in ("real", "noise"):
+        ddlib.DistributionMatching(ipc=1, init=init).initialize(real, 0)
+    return set(accelerator.drawn_on.values())
+
+
+def test_a_set_begins_alike_on_every_device(elsewhere: Executor) -> None:
+    """Who takes it apart on another device must find its first images again."""
+    assert elsewhere.submit(where_starts_are_drawn).result() == {"cpu"}
+
+
 def test_every_question_is_asked() -> None:
     assert set(QUESTIONS) == set(ddlib.studies.QUESTIONS)
 

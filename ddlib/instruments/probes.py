@@ -41,7 +41,7 @@ def starting_rows(real: ImageData, made: DistilledSet) -> Int[Tensor, " n"]:
     any other (it was made when draws were made differently, or it chose its images by a rule), then
     each image gets the real image of its class that it is most like.
     """
-    draws = [generator(made.meta["seed"], what, device=real.device) for what in ("initialize", "")]
+    draws = [generator(made.meta["seed"], what) for what in ("initialize", "")]
     redrawn, chance = (sample_per_class(real, made.ipc, d).flatten() for d in draws)
     images = real.train_images
     gain = alike(made.images, images[redrawn]) - alike(made.images, images[chance])

@@ -27,7 +27,7 @@ class RandomSelection:
     ipc: int
 
     def initialize(self, real: ImageData, seed: int) -> Variables:
-        rows = sample_per_class(real, self.ipc, generator(seed, "select", device=real.device))
+        rows = sample_per_class(real, self.ipc, generator(seed, "select"))
         return chosen(real, rows)
 
 
@@ -79,12 +79,15 @@ def chosen(real: ImageData, rows: Int[Tensor, "k ipc"]) -> Variables:
 
 
 def first_images(real: ImageData, ipc: int, init: Init, seed: int) -> Variables:
-    """Where the methods that learn images start: random real images, or standard normal noise."""
-    draws = generator(seed, "initialize", device=real.device)
+    """Where the methods that learn images start: random real images, or standard normal noise.
+
+    Drawn on the CPU, so that whoever takes a set apart finds its start again on any device.
+    """
+    draws = generator(seed, "initialize")
     start = chosen(real, sample_per_class(real, ipc, draws))
     if init == "noise":
         shape = start["images"].shape
-        start["images"] = torch.randn(shape, generator=draws, device=real.device)
+        start["images"] = torch.randn(shape, generator=draws).to(real.device)
     return start
 
 
