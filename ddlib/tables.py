@@ -113,16 +113,20 @@ def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
 
 
 def repeats(folder: Path = RECORDED) -> Markdown:
-    """How long the repeat of each question took, and how its verdicts agree with the book's."""
-    made = load_json(folder / "benchmarks" / "repeats.json")
+    """By device, how long the repeat of each question took, and how it agrees with the book."""
+    paths = sorted((folder / "benchmarks").glob("repeats-*.json"))
+    return Markdown("\n\n".join(_repeats(load_json(path)) for path in paths))
+
+
+def _repeats(made: Mapping[str, Any]) -> str:
     head = "| question | minutes | claims | same sign | same verdict | opposite verdict |"
     lines = [head, "|---" * 6 + "|"]
     for question in (q for q in QUESTIONS if q in made):
         m = made[question]
         counts = f"{m['claims']} | {m['sign']} | {m['verdict']} | {m['opposed']}"
-        lines.append(f"| {question.replace('_', ' ')} | {m['seconds'] / 60:.0f} | {counts} |")
+        lines.append(f"| {question.replace('_', ' ')} | {m['seconds'] / 60:.1f} | {counts} |")
     where = sorted({f"{m['device']}, {m['date']}" for m in made.values()})
-    return Markdown("\n".join([*lines, "", f"*Measured:* {'; '.join(where)}"]))
+    return "\n".join([f"**{'; '.join(where)}**\n", *lines])
 
 
 def notebook_times() -> Markdown:

@@ -11,7 +11,7 @@ from ddlib import __main__ as command_line
 from ddlib.__main__ import main
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.claims import beside
-from ddlib.studies import load_study
+from ddlib.studies import Study, load_study
 from ddlib.training import Recipe
 
 Capture = pytest.CaptureFixture[str]
@@ -47,11 +47,14 @@ def test_repeat_prints_what_the_book_has_and_what_came_out(
 ) -> None:
     study = load_study("cifar10x16-mixing")
     asked = []
-    monkeypatch.setattr(
-        command_line, "repeat_study", lambda question, work: asked.append((question, work)) or study
-    )
-    main(["repeat", "mixing", "--work", str(tmp_path)])
-    assert asked == [("mixing", tmp_path)]
+
+    def answer(question: str, profile: str, work: Path) -> Study:
+        asked.append((question, profile, work))
+        return study
+
+    monkeypatch.setattr(command_line, "repeat_study", answer)
+    main(["repeat", "mixing", "--profile", "colab", "--work", str(tmp_path)])
+    assert asked == [("mixing", "colab", tmp_path)]
     *lines, last = capsys.readouterr().out.splitlines()
     pairs = beside(study)
     book, n = pairs[0][0], len(pairs)

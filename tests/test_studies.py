@@ -164,6 +164,29 @@ def test_a_repeat_is_smaller_and_leaves_the_record_alone(
     assert record.profile == repeat.profile == "laptop"
 
 
+def test_a_repeat_on_other_data_distills_its_sets_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: ddlib.ImageData
+) -> None:
+    toys, seen, presets = toy_module([], []), [], []
+    toys.SETTINGS = {"laptop": Settings(1), "colab": Settings(2)}
+    toys.run = lambda real, sets, *rest, run=toys.run: seen.append(sets) or run(real, sets, *rest)
+    monkeypatch.setattr(studies, "question_module", lambda question: toys)
+    monkeypatch.setattr(studies, "load", lambda name, device: digits)
+    monkeypatch.setattr(studies, "SHORT", ("random",))
+    monkeypatch.setattr(
+        studies, "preset", lambda *of: presets.append(of) or ddlib.RandomSelection(ipc=of[1])
+    )
+    for _ in range(2):
+        study = repeat_study("toys", "colab", work=tmp_path)
+    assert presets == [("random", 10, "colab")] * 2, "one for each seed, in the first repeat alone"
+    first, second = seen[0]["random"]
+    expected = ddlib.distill(digits, ddlib.RandomSelection(ipc=10), seed=1).images
+    assert torch.allclose(second.images, expected, atol=0.01)  # kept in 16 bits
+    assert not first.images.equal(second.images)
+    assert study.profile == "colab"
+    assert len(study.pick("value")) == 2
+
+
 def test_every_question_can_be_recorded_and_repeated() -> None:
     for question in studies.QUESTIONS:
         module = studies.question_module(question)

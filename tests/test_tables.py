@@ -70,12 +70,14 @@ def test_the_record_holds_no_path_of_the_machine_that_made_it() -> None:
     assert str(Path.home()) + "/" not in path.read_text()
 
 
-def test_repeats_say_how_long_they_took_and_how_they_agree(tmp_path: Path) -> None:
-    one = {"seconds": 312.0, "claims": 9, "sign": 8, "verdict": 5, "opposed": 1}
-    where = {"commit": "c", "device": "CPU, 2 threads", "date": "2026-01-02"}
-    save_json(
-        tmp_path / "benchmarks" / "repeats.json", {"bias": one | where, "mixing": one | where}
-    )
-    lines = tables.repeats(tmp_path).data.splitlines()
-    assert lines[2:4] == ["| mixing | 5 | 9 | 8 | 5 | 1 |", "| bias | 5 | 9 | 8 | 5 | 1 |"]
-    assert lines[-1] == "*Measured:* CPU, 2 threads, 2026-01-02"
+def test_repeats_say_by_device_how_long_they_took_and_how_they_agree(tmp_path: Path) -> None:
+    one = {"seconds": 312.0, "claims": 9, "sign": 8, "verdict": 5, "opposed": 1, "commit": "c"}
+    for device, name in (("cpu", "CPU, 2 threads"), ("cuda", "a GPU")):
+        made = one | {"device": name, "date": "2026-01-02"}
+        path = tmp_path / "benchmarks" / f"repeats-{device}.json"
+        save_json(path, {"bias": made, "mixing": made})
+    first, second = tables.repeats(tmp_path).data.split("\n\n**")
+    assert second.splitlines()[0] == "a GPU, 2026-01-02**"
+    lines = first.splitlines()
+    assert lines[0] == "**CPU, 2 threads, 2026-01-02**"
+    assert lines[4:] == ["| mixing | 5.2 | 9 | 8 | 5 | 1 |", "| bias | 5.2 | 9 | 8 | 5 | 1 |"]

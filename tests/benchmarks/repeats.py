@@ -3,8 +3,8 @@
     python tests/benchmarks/repeats.py                 # all questions
     python tests/benchmarks/repeats.py mixing bias
 
-writes `ddlib/recorded/benchmarks/repeats.json` for the run-times page; questions measured before
-stay in it.
+writes `ddlib/recorded/benchmarks/repeats-cpu.json` (or `-cuda`) for the run-times page; questions
+measured before stay in it.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 from ddlib.claims import accord, beside
 from ddlib.files import load_json, save_json
 from ddlib.memory import keep_freed_memory
+from ddlib.presets import device_for
 from ddlib.results import RECORDED
 from ddlib.sources import data_folder
 from ddlib.studies import QUESTIONS, repeat_study
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("questions", nargs="*", default=QUESTIONS)
     parser.add_argument("--work", type=Path, default=data_folder() / "work")
     options = parser.parse_args()
-    path = RECORDED / "benchmarks" / "repeats.json"
+    path = RECORDED / "benchmarks" / f"repeats-{device_for('laptop')}.json"
     keep_freed_memory()
     for question in options.questions:
         made = measured(question, options.work)
