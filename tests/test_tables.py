@@ -81,3 +81,9 @@ def test_repeats_say_by_device_how_long_they_took_and_how_they_agree(tmp_path: P
     lines = first.splitlines()
     assert lines[0] == "**CPU, 2 threads, 2026-01-02**"
     assert lines[4:] == ["| mixing | 5.2 | 9 | 8 | 5 | 1 |", "| bias | 5.2 | 9 | 8 | 5 | 1 |"]
+
+
+def test_no_recorded_repeat_says_the_opposite_of_the_book() -> None:
+    """The book says so in words."""
+    for path in (RECORDED / "benchmarks").glob("repeats-*.json"):
+        assert sum(made["opposed"] for made in load_json(path).values()) == 0, path.name
