@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from jaxtyping import UInt8
 from torch import Tensor
 
+from ddlib.instruments.influences import averaged
 from ddlib.slider import png
 from ddlib.studies import Study
 
@@ -144,7 +145,7 @@ def explorer_html(
         f'<p class="side">Helps most</p><ol class="helped"></ol>'
         f'<p class="side">Harms most</p><ol class="harmed"></ol>'
         f"<figcaption>Under each test image: its class; how much its loss rises (+) or falls (−) "
-        f"when the chosen image is left out, on average over {study.settings['averaged']} "
+        f"when the chosen image is left out, on average over {averaged(study.settings['nets'])} "
         f"networks; the same in units of s, the spread over all images of the set; in how many of "
         f"these networks the sign is the same. "
         f"The pool: {len(study.axes['shown'])} test images.</figcaption>"
@@ -169,7 +170,7 @@ def _data(
         "tests": png(tests, wide),
         "testColumns": wide,
         "testRows": len(tests) // wide,
-        "nets": study.settings["averaged"],
+        "nets": averaged(study.settings["nets"]),
         "methods": {
             tag: {
                 "label": labels[tag],

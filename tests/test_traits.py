@@ -43,7 +43,7 @@ def influence(real: ImageData) -> Study:
     return Study(
         "influence",
         real.name,
-        {"averaged": 2, "network": "convnet-half"},
+        {"nets": {"random": 2, "bptt": 3}, "network": "convnet-half"},
         axes,
         dims,
         {"influence": effect.half()},

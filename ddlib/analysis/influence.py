@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
-from ddlib.instruments import rounds
-from ddlib.instruments.influences import AXES, DIMS, FEW, TOP, listed, of_network, of_source
+from ddlib.instruments import influences, rounds
 from ddlib.instruments.leaving_out import HALVES, first_rows, left_out
 from ddlib.instruments.pixels import pixels_of
 from ddlib.instruments.rankings import by_network, pairs
@@ -97,10 +96,8 @@ def trainer(real: ImageData, one: DistilledSet, s: Settings, seed: int) -> Train
 
 def run(real: ImageData, sets: Sets, settings: Settings, keep: Keep = at_once) -> Study:
     """Leave everything out once, network after network, then compare."""
-    s = settings
-    found = {}
-    order = [(tag, net) for tag in s.nets for net in range(s.nets[tag])]
-    for tag, net in order:
+    s, found = settings, {}
+    for tag, net in ((tag, net) for tag, nets in s.nets.items() for net in range(nets)):
         deep = tag in s.deep and net < s.deep_nets
         one = sets[tag][0]
         mine = trainer(real, one, s, net)
@@ -145,7 +142,7 @@ def one_network(
         kept = [_kept(keep, f"{kind}-{name}-{i}", partial(mine.without, c)) for i, c in chunks]
         parts[kind] = torch.cat(kept)
     if deep:
-        few = out["alone"][:: len(out["alone"]) // FEW]
+        few = out["alone"][:: len(out["alone"]) // influences.FEW]
         rate = 1 - 1 / len(mine.labels)  # a sum over what is left, where others take the mean
         parts["summed"] = _kept(keep, f"summed-{name}", partial(mine.without, few, rate))
         parts |= keep(f"substitutes-{name}", partial(mine.substitutes, s.stops))
@@ -161,8 +158,8 @@ def compared(
     s: Settings,
 ) -> Study:  # fmt: skip
     """The study: mean influence of each image, and what its repetitions and substitutes say."""
-    labels, each, most = real.test_labels.cpu(), [], max(s.nets.values())
-    few = min(s.nets.values())  # a mean over more would be less noisy: as many of each source
+    labels, each = real.test_labels.cpu(), []
+    few, most = influences.averaged(s.nets), max(s.nets.values())
     rows = first_rows(labels, s.each)
     shown = torch.isin(rows, first_rows(labels, s.shown))
     for tag, nets in s.nets.items():
@@ -170,8 +167,8 @@ def compared(
         images = first_rows(classes, s.alone)  # the same rows in every set: they go by class
         mine = [found[tag, net] for net in range(nets)]
         tables = torch.stack([m["alone"] - m["all"] for m in mine])
-        one = of_source(mine, tables, classes[images], labels[rows], few, most)
-        each.append(one | listed(tables[:few], shown, PLACES))
+        one = influences.of_source(mine, tables, classes[images], labels[rows], few, most)
+        each.append(one | influences.listed(tables[:few], shown, PLACES))
     deep = [
         _deep(found, sets[tag][0].labels.cpu(), tag, net, s, labels[rows])
         for tag in s.deep
@@ -182,14 +179,13 @@ def compared(
     pixels = pixels_of(real, real.test_images.cpu()[rows][shown])
     arrays["thumbnails"] = (pixels * 255).round().byte()
     axes = _axes(real, s, {"image": images, "test": rows, "shown": rows[shown]})
-    settings = asdict(s) | {"averaged": few}
-    return Study("influence", real.name, settings, axes, DIMS | rounds.DIMS, arrays)
+    return Study("influence", real.name, asdict(s), axes, influences.DIMS | rounds.DIMS, arrays)
 
 
 def _axes(real: ImageData, s: Settings, rows: Tensors) -> dict[str, tuple]:
     most = max(s.nets.values())
     c, h, w = (tuple(range(size)) for size in real.shape)
-    return AXES | {k: tuple(v.tolist()) for k, v in rows.items()} | {
+    return influences.AXES | {k: tuple(v.tolist()) for k, v in rows.items()} | {
         "source": tuple(s.nets), "net": tuple(range(most)), "place": tuple(range(PLACES)),
         "pair": tuple(f"{i}, {j}" for i, j in pairs(most)), "group": tuple(range(s.groups)),
         "deep": s.deep, "deep_net": tuple(range(s.deep_nets)), "size": s.sizes,
@@ -207,7 +203,7 @@ def _deep(
     mine = found[tag, net]
     mine = mine | {name: mine[name][rows] for name in SUBSTITUTES}
     out = {name: g[:, rows] for name, g in _left_out(labels, s).items()}
-    deep = of_network(mine, torch.stack(nets).mean(0), out, labels[rows], tested)
+    deep = influences.of_network(mine, torch.stack(nets).mean(0), out, labels[rows], tested)
     return deep | {"added": deep["added"].view(len(s.sizes), 2, s.groups, 2)}
 
 
@@ -241,7 +237,7 @@ def findings(study: Study) -> dict[str, tuple[float, ...]]:
             f"above-{tag}": 1 - noise[:, NOISES.index("nudged")] / spread,
             f"repeat-{tag}": repeat[:, 0],
             f"image-{tag}": repeat[:, 2] - repeat[:, 3],
-            f"shared-{tag}": overlap[:, 0] - TOP / len(axes["test"]),
+            f"shared-{tag}": overlap[:, 0] - influences.TOP / len(axes["test"]),
             f"beyond-{tag}": overlap[:, 0] - overlap[:, 1],
         }
     known = study.pick("judged", attribution="own class", judge="datamodeling score")

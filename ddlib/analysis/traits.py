@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ddlib.data import ImageData
 from ddlib.ensemble import loaded
+from ddlib.instruments.influences import averaged
 from ddlib.instruments.leaving_out import first_rows
 from ddlib.instruments.permutation import QUANTILES, by_class, permutation_test
 from ddlib.instruments.pixels import pixels_of
@@ -143,8 +144,8 @@ def compared(
         "source": tags, "meaning": MEANINGS, "trait": tuple(target),
         "class": real.classes, "quantile": QUANTILES, "shade": SHADES,
     }  # fmt: skip
-    influence = {k: study.settings[k] for k in ("network", "averaged")}  # what it is a mean over
-    return Study("traits", real.name, asdict(s) | influence, axes, dims, arrays)
+    asked = {"network": study.settings["network"], "averaged": averaged(study.settings["nets"])}
+    return Study("traits", real.name, asdict(s) | asked, axes, dims, arrays)
 
 
 def _held_against(

@@ -70,6 +70,11 @@ DIMS = {
 Labels = Int[Tensor, " n"]
 
 
+def averaged(nets: Mapping[str, int]) -> int:
+    """Means go over as many networks of each source: one over more would be less noisy."""
+    return min(nets.values())
+
+
 def own_class(
     table: Float[Tensor, "n t"], classes: Labels, tested: Int[Tensor, " t"]
 ) -> Float[Tensor, "k i x"]:
