@@ -168,7 +168,7 @@ def _effect(
 
 
 def beside(study: Study, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
-    """The claims that a study decides: each row as recorded, and as this study decides it."""
+    """The claims about a study's question: each row as recorded, and as this study decides it."""
     content = _content(folder)
     found = findings(study)
     about = (c for c in content["claims"] if c.get("study", "").endswith(f"-{study.question}"))
