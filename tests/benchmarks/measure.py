@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -107,24 +108,25 @@ def spread(values: list[float]) -> dict[str, float | int]:
     return {"median": middle, "min": low, "max": high, "n": len(values)}
 
 
-def measure(device: str) -> dict[str, Any]:
-    """Everything, as the run-times page reads it."""
-    comparisons, times = {}, range(PAIRS if device == "cpu" else 3)
+def measure(device: str) -> Iterator[dict[str, Any]]:
+    """What the run-times page reads, after each item: a GPU may be lent for a short time."""
+    clock = "CPU-seconds, one thread" if device == "cpu" else "seconds"
+    about = {"clock": clock, "date": datetime.now(UTC).date().isoformat()}
+    times = range(PAIRS if device == "cpu" else 3)
+    comparisons, alone, imports = {}, {}, {}
+    found = {"comparisons": comparisons, "alone": alone, "import": imports, **about}
     for name in COMPARISONS:
         if name.endswith("_kept") and device == "cuda":
             continue  # about the memory of a CPU
         comparisons[name] = compare(name, [run_pair(name, device) for _ in times])
         print(line(comparisons[name]), flush=True)
-    alone = {}
+        yield found
     for name, what in ALONE.items():
         alone[name] = {"what": what, **summary([run_case(name, device) for _ in times])}
-    return {
-        "clock": "CPU-seconds, one thread" if device == "cpu" else "seconds",
-        "comparisons": comparisons,
-        "alone": alone,
-        "import": {p: spread([import_seconds(p) for _ in times]) for p in IMPORTS},
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+        yield found
+    for package in IMPORTS:
+        imports[package] = spread([import_seconds(package) for _ in times])
+        yield found
 
 
 def line(found: dict[str, Any]) -> str:
@@ -143,4 +145,6 @@ if __name__ == "__main__":
     device = parser.parse_args().device
     torch.set_num_threads(1)  # as in the cases: the name of the device tells the threads
     path = RECORDED / "benchmarks" / f"{device}.json"
-    print(save_json(path, {**measure(device), **provenance(device)}))
+    for found in measure(device):
+        save_json(path, {**found, **provenance(device)})
+    print(path)
