@@ -13,7 +13,7 @@ from ddlib.memory import keep_freed_memory
 from ddlib.presets import DATASETS, METHODS
 from ddlib.recording import record_cell
 from ddlib.sources import data_folder
-from ddlib.studies import QUESTIONS, record_study, repeat_study
+from ddlib.studies import OF_A_RECORD, QUESTIONS, record_study, repeat_study
 
 AnyMethod = (
     Annotated[ddlib.RandomSelection, tyro.conf.subcommand("random")]
@@ -140,6 +140,9 @@ class Repeat:
 
         keep_freed_memory()
         for question in self.questions:
+            if self.profile != "laptop" and question in OF_A_RECORD:
+                print(f"{question}: takes a record apart, which {self.profile} does not have")
+                continue
             made = repeat_study(question, self.profile, work=self.work)
             pairs = beside(made)
             for book, here in pairs:

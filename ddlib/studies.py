@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -33,8 +34,8 @@ QUESTIONS = (
 )  # fmt: skip
 # Questions about attributes are asked of the data whose attributes are known. They make their sets.
 OWN_DATA: dict[str, str] = {"semantics": "shapes", "bias": "shapes"}
+OF_A_RECORD = ("traits",)  # reads the recorded study of influence
 IPC = 10  # images per class of the sets that are taken apart
-SHORT = ("random", "herding", "dm", "dc", "mtt", "bptt")  # a repeat on another scale makes these
 Sets = Mapping[str, Sequence[DistilledSet]]  # by tag, one for each seed
 Tensors = dict[str, Tensor]
 Keep = Callable[[str, Callable[[], Tensors]], Tensors]
@@ -202,11 +203,12 @@ def repeat_study(question: str, profile: str = "laptop", *, work: Path) -> Study
 
 
 def short_sets(real: ImageData, profile: str, folder: Path) -> Sets:
-    """Two sets of each of a few methods, distilled as `profile` has it or found in `folder`."""
-    return {tag: tuple(_short_set(real, tag, profile, i, folder) for i in (0, 1)) for tag in SHORT}
+    """Two sets of each method, distilled as `profile` has it or found in `folder`."""
+    made = partial(_short_set, real, profile, folder)
+    return {tag: tuple(made(tag, seed) for seed in (0, 1)) for tag in METHODS}
 
 
-def _short_set(real: ImageData, tag: str, profile: str, seed: int, folder: Path) -> DistilledSet:
+def _short_set(real: ImageData, profile: str, folder: Path, tag: str, seed: int) -> DistilledSet:
     path = folder / f"{set_name(real.name, tag, IPC, seed)}.safetensors"
     if not path.exists():
         checkpoint = path.with_suffix(".checkpoint")

@@ -53,12 +53,13 @@ def test_repeat_prints_what_the_book_has_and_what_came_out(
         return study
 
     monkeypatch.setattr(command_line, "repeat_study", answer)
-    main(["repeat", "mixing", "--profile", "colab", "--work", str(tmp_path)])
+    main(["repeat", "traits", "mixing", "--profile", "colab", "--work", str(tmp_path)])
     assert asked == [("mixing", "colab", tmp_path)]
-    *lines, last = capsys.readouterr().out.splitlines()
+    missing, *lines, last = capsys.readouterr().out.splitlines()
     pairs = beside(study)
     book, n = pairs[0][0], len(pairs)
     assert last.endswith(f" min, {n} claims, {n} of the same sign, {n} judged alike, 0 opposed")
+    assert missing.startswith("traits: takes a record apart")
     assert lines[0] == book.claim
     seen = f"{book.ours}: {book.verdict}"
     assert lines[1] == f"    book {seen}; here {seen}"

@@ -172,7 +172,7 @@ def test_a_repeat_on_other_data_distills_its_sets_once(
     toys.run = lambda real, sets, *rest, run=toys.run: seen.append(sets) or run(real, sets, *rest)
     monkeypatch.setattr(studies, "question_module", lambda question: toys)
     monkeypatch.setattr(studies, "load", lambda name, device: digits)
-    monkeypatch.setattr(studies, "SHORT", ("random",))
+    monkeypatch.setattr(studies, "METHODS", ("random",))
     monkeypatch.setattr(
         studies, "preset", lambda *of: presets.append(of) or ddlib.RandomSelection(ipc=of[1])
     )
