@@ -4,7 +4,7 @@ Everything is resumable: a distillation from its checkpoint, an evaluation netwo
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,17 +85,43 @@ def _make_set(
     folder: Path,
     note: str,
 ) -> DistilledSet:
-    """Distill or load one set, at the 16-bit precision in which it ships and is evaluated."""
+    """Distill or load one set; of the run that the slider shows, keep the trace as well."""
     name = set_name(real.name, tag, ipc, seed)
-    path = (folder / "sets" if ipc <= SHIPPED_IPC else work) / f"{name}.safetensors"
+
+    def watch(made: DistilledSet) -> None:
+        if made.history and ipc == TRACE_IPC and seed == 0:
+            _trace(made, real, name, profile, work, note).save(folder)
+
+    kept = folder / "sets" if ipc <= SHIPPED_IPC else work
+    return set_in(kept, real, tag, ipc, profile, seed, work=work, note=note, watch=watch)
+
+
+def set_in(
+    folder: Path,
+    real: ImageData,
+    tag: str,
+    ipc: int,
+    profile: str,
+    seed: int,
+    *,
+    work: Path,
+    note: str,
+    watch: Callable[[DistilledSet], None] = lambda made: None,
+) -> DistilledSet:
+    """The set of a preset that `folder` holds; distilled first, or finished, if it is not there.
+
+    It comes at the 16-bit precision in which sets ship. `watch` sees a new one with its history,
+    which the file leaves out. The checkpoint lies in `work`.
+    """
+    name = set_name(real.name, tag, ipc, seed)
+    path = folder / f"{name}.safetensors"
     if not path.exists():
         checkpoint = work / f"{name}.checkpoint.safetensors"
         made = distill(real, preset(tag, ipc, profile), seed=seed, checkpoint=checkpoint)
         made = replace(
             made, meta={**made.meta, "peak_memory_mib": peak_memory_mib(real.device), "data": note}
         )
-        if made.history and ipc == TRACE_IPC and seed == 0:
-            _trace(made, real, name, profile, work, note).save(folder)
+        watch(made)
         made.save(path, half=True)
         checkpoint.unlink(missing_ok=True)
     return DistilledSet.load(path)

@@ -2,7 +2,8 @@
 
 Each question has a module in `ddlib.analysis` with `SETTINGS`, `run`, which returns a `Study`, and
 `findings`, which draws single numbers from it. Settings go by profile: `laptop` is what a laptop
-does in minutes, `record` what is recorded at the same scale, in hours.
+does in minutes, `record` what is recorded at the same scale, in hours. `colab`, where it differs
+from `laptop`, is for sets of CIFAR-10 as it is.
 """
 
 import hashlib
@@ -11,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from ddlib.data import ImageData, load
-from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
 from ddlib.files import damaged, load_tensors, save_tensors
-from ddlib.presets import DATASETS, METHODS, device_for, preset
+from ddlib.presets import DATASETS, METHODS, device_for
 from ddlib.provenance import command_line, peak_memory_mib, provenance
+from ddlib.recording import set_in
 from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
 
 QUESTIONS = (
@@ -35,6 +35,7 @@ QUESTIONS = (
 # Questions about attributes are asked of the data whose attributes are known. They make their sets.
 OWN_DATA: dict[str, str] = {"semantics": "shapes", "bias": "shapes"}
 OF_A_RECORD = ("traits",)  # reads the recorded study of influence
+REPEATED = "repeated on this machine"  # what passports of repeats say about the data
 IPC = 10  # images per class of the sets that are taken apart
 Sets = Mapping[str, Sequence[DistilledSet]]  # by tag, one for each seed
 Tensors = dict[str, Tensor]
@@ -177,7 +178,7 @@ def record_study(
     if not sets and question not in OWN_DATA:
         make = f"python -m ddlib record --profile {profile} --ipcs {IPC}"
         raise ValueError(f"no distilled sets of {real.name} are recorded; make them with: {make}")
-    study = replace(_ran(question, real, sets, settings, work / "studies", note), profile=profile)
+    study = _ran(question, profile, real, sets, settings, work / "studies", note)
     study.save(folder)
     return study
 
@@ -194,35 +195,30 @@ def repeat_study(question: str, profile: str = "laptop", *, work: Path) -> Study
     if profile == "laptop" or question in OWN_DATA:
         sets = recorded_sets(real.name, device=real.device)
     else:
-        sets = short_sets(real, profile, folder / "sets")
+        sets = _short_sets(real, profile, folder / "sets")
     settings = known.get(profile, known["laptop"])
-    study = _ran(question, real, sets, settings, folder, "repeated on this machine")
-    study = replace(study, profile=profile)
+    study = _ran(question, profile, real, sets, settings, folder, REPEATED)
     study.save(folder)
     return study
 
 
-def short_sets(real: ImageData, profile: str, folder: Path) -> Sets:
+def _short_sets(real: ImageData, profile: str, folder: Path) -> Sets:
     """Two sets of each method, distilled as `profile` has it or found in `folder`."""
-    made = partial(_short_set, real, profile, folder)
-    return {tag: tuple(made(tag, seed) for seed in (0, 1)) for tag in METHODS}
 
+    def made(tag: str, seed: int) -> DistilledSet:
+        one = set_in(folder, real, tag, IPC, profile, seed, work=folder, note=REPEATED)
+        return one.to(real.device)
 
-def _short_set(real: ImageData, profile: str, folder: Path, tag: str, seed: int) -> DistilledSet:
-    path = folder / f"{set_name(real.name, tag, IPC, seed)}.safetensors"
-    if not path.exists():
-        checkpoint = path.with_suffix(".checkpoint")
-        made = distill(real, preset(tag, IPC, profile), seed=seed, checkpoint=checkpoint)
-        made.save(path, half=True)
-        checkpoint.unlink(missing_ok=True)
-    return DistilledSet.load(path).to(real.device)
+    return {tag: (made(tag, 0), made(tag, 1)) for tag in METHODS}
 
 
 def _data(question: str, profile: str) -> ImageData:
     return load(OWN_DATA.get(question, DATASETS[profile]), device_for(profile))
 
 
-def _ran(question: str, real: ImageData, sets: Sets, settings: Any, kept: Path, note: str) -> Study:
+def _ran(
+    question: str, profile: str, real: ImageData, sets: Sets, settings: Any, kept: Path, note: str
+) -> Study:
     made = {tag: [one.meta for one in some] for tag, some in sets.items()}
     about = {"question": question, "settings": asdict(settings), "data": real.name, "sets": made}
     keep = Keeper(kept, about)
@@ -234,4 +230,4 @@ def _ran(question: str, real: ImageData, sets: Sets, settings: Any, kept: Path, 
     }
     study = question_module(question).run(real, sets, settings, keep)
     passport |= {"seconds": round(keep.seconds, 1), "peak_memory_mib": peak_memory_mib(real.device)}
-    return replace(study, passport=passport)
+    return replace(study, profile=profile, passport=passport)

@@ -9,7 +9,7 @@ import torch
 from helpers import Killed, toy_data
 
 import ddlib
-from ddlib import studies
+from ddlib import recording, studies
 from ddlib.files import DamagedFileError
 from ddlib.studies import (
     Keeper,
@@ -174,7 +174,7 @@ def test_a_repeat_on_other_data_distills_its_sets_once(
     monkeypatch.setattr(studies, "load", lambda name, device: digits)
     monkeypatch.setattr(studies, "METHODS", ("random",))
     monkeypatch.setattr(
-        studies, "preset", lambda *of: presets.append(of) or ddlib.RandomSelection(ipc=of[1])
+        recording, "preset", lambda *of: presets.append(of) or ddlib.RandomSelection(ipc=of[1])
     )
     for _ in range(2):
         study = repeat_study("toys", "colab", work=tmp_path)

@@ -109,9 +109,9 @@ def spread(values: list[float]) -> dict[str, float | int]:
 
 
 def measure(device: str) -> Iterator[dict[str, Any]]:
-    """What the run-times page reads, after each item: a GPU may be lent for a short time."""
+    """What the run-times page reads, after each item: who stops early keeps what there is."""
     clock = "CPU-seconds, one thread" if device == "cpu" else "seconds"
-    about = {"clock": clock, "date": datetime.now(UTC).date().isoformat()}
+    about = {"clock": clock, "date": datetime.now(UTC).date().isoformat(), **provenance(device)}
     times = range(PAIRS if device == "cpu" else 3)
     comparisons, alone, imports = {}, {}, {}
     found = {"comparisons": comparisons, "alone": alone, "import": imports, **about}
@@ -146,5 +146,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)  # as in the cases: the name of the device tells the threads
     path = RECORDED / "benchmarks" / f"{device}.json"
     for found in measure(device):
-        save_json(path, {**found, **provenance(device)})
+        save_json(path, found)
     print(path)
