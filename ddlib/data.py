@@ -14,7 +14,7 @@ from torch import Tensor
 from ddlib.channels import from_pixels
 from ddlib.seeds import generator
 from ddlib.shapes import draw_shapes
-from ddlib.sources import TORCHVISION, fetch_npz, read_folder
+from ddlib.sources import TORCHVISION, fetch_npz, read_folder, read_photos
 
 # Channel means and spreads the field standardizes with. Its CIFAR spreads are smaller than the
 # true ones (about .247 .243 .262); published images assume these, so they stay.
@@ -29,8 +29,8 @@ CLASSES = {
     "cifar10": "airplane automobile bird cat deer dog frog horse ship truck",
     "fashion_mnist": "t-shirt trouser pullover dress coat sandal shirt sneaker bag boot",
 }
-NAMES = ("digits", "shapes", *TORCHVISION, "cifar10x16")
-MIRRORED = ("cifar10", "cifar100", "fashion_mnist", "cifar10x16", "shapes")
+NAMES = ("digits", "shapes", "photos", *TORCHVISION, "cifar10x16")
+MIRRORED = ("cifar10", "cifar100", "fashion_mnist", "cifar10x16", "photos", "shapes")
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: tensors have no one equality
@@ -136,7 +136,8 @@ def check_ipc(real: ImageData, ipc: int) -> None:
 def load(name: str, device: torch.device | str | None = None) -> ImageData:
     """Load a dataset by name.
 
-    `digits` (8x8, scikit-learn's) and `shapes` (16x16, drawn on the fly) need no download.
+    `digits` (8x8, scikit-learn's), `shapes` (16x16, drawn on the fly) and `photos` (a part of
+    CIFAR-10, averaged to 16x16) need no download.
     `cifar10 cifar100 svhn mnist fashion_mnist` are read from `$DDLIB_DATA/NAME.npz`, and fetched
     there through torchvision the first time. `cifar10x16` is CIFAR-10 averaged over 2x2 pixels.
     """
@@ -146,6 +147,8 @@ def load(name: str, device: torch.device | str | None = None) -> ImageData:
         real = _digits()
     elif name == "shapes":
         real = shapes()
+    elif name == "photos":
+        real = _photos()
     else:
         real = _from_npz(name)
     return real.to(device) if device else real
@@ -190,6 +193,12 @@ def _digits() -> ImageData:
     images = torch.from_numpy(source.images).float()[:, None] / 16
     labels = torch.from_numpy(source.target).long()
     return _split("digits", images, labels, tuple("0123456789"), test_fraction=0.2, seed=0)
+
+
+def _photos() -> ImageData:
+    *train, classes = read_photos("train")
+    *test, _ = read_photos("test")
+    return _standardized("photos", *train, *test, classes)
 
 
 def _from_npz(name: str) -> ImageData:

@@ -1,12 +1,13 @@
 """Images on disk: dataset files, their download, and a reader's own folders."""
 
 import os
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -19,6 +20,8 @@ TORCHVISION = {
     "mnist": "MNIST",
     "fashion_mnist": "FashionMNIST",
 }
+
+PHOTOS = Path(str(files("ddlib"))) / "photos"  # one sheet for each split and class, and its source
 
 
 def data_folder() -> Path:
@@ -91,6 +94,20 @@ def read_folder(
         images += [_read_image(file, size) for file in files]
         labels += [label] * len(files)
     return torch.stack(images), labels, tuple(f.name for f in folders)
+
+
+def read_photos(
+    split: str,
+) -> tuple[Float[Tensor, "n 3 16 16"], Int[Tensor, " n"], tuple[str, ...]]:
+    """The photographs of the package, pixels in [0, 1], class after class, classes by name."""
+    sheets = {f.stem.split("-")[1]: f for f in sorted(PHOTOS.glob(f"{split}-*.webp"))}
+    each = []
+    for file in sheets.values():
+        with Image.open(file) as sheet:
+            tiles = torch.from_numpy(np.array(sheet)).unfold(0, 16, 16).unfold(1, 16, 16)
+        each.append(tiles.flatten(0, 1).float() / 255)
+    labels = torch.arange(len(each)).repeat_interleave(torch.tensor([len(x) for x in each]))
+    return torch.cat(each), labels, tuple(sheets)
 
 
 def _read_image(file: Path, size: int) -> Float[Tensor, "3 s s"]:

@@ -66,7 +66,7 @@ from ddlib.show.semantics import (
     spurious_color,
     traits_meaning,
 )
-from ddlib.show.text import attempt, source
+from ddlib.show.text import attempt, passing, source
 from ddlib.show.transfer import gain_runs, gain_table, kept_runs, two_protocols
 from ddlib.show.when_learned import (
     first_steps,
@@ -125,6 +125,7 @@ __all__ = [
     "other_recipes",
     "own_shares",
     "p_values",
+    "passing",
     "pixel_ranges",
     "published_curves",
     "published_top",

@@ -22,6 +22,7 @@ LOOKS = {
     "random": Look("random", "#7F7F7F", "o"),
     "herding": Look("herding", "#7F7F7F", "^"),
     "kcenter": Look("k-center", "#7F7F7F", "v"),
+    "kmeans": Look("k-means", "#7F7F7F", "p"),
     "bptt": Look("BPTT", "#E69F00", "P"),
     "dm": Look("distribution matching", "#0072B2", "s"),
     "dc": Look("gradient matching (DC)", "#009E73", "D"),
