@@ -12,7 +12,7 @@ from ddlib import augment
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.networks import build
-from ddlib.training import Recipe, accuracy, networks_at_once, train
+from ddlib.training import Recipe, accuracy, networks_at_once, train, worth_compiling
 
 # Two named protocols; a number means nothing without the name of the one that made it.
 PROTOCOLS = {
@@ -72,12 +72,13 @@ def evaluate(
     seed: int = 0,
     network: str = "convnet",
     executor: Executor | None = None,
+    compiled: bool | None = None,
 ) -> Evaluation:
     """Train `nets` fresh networks on `synthetic`, return their accuracies on `real`'s test images.
 
     The last iterate counts, not the best one. Networks have seeds `seed, seed + 1, ...`; with an
     `executor` (a process pool, or a cluster's) each trains wherever it puts them, with the same
-    result as here.
+    result as here. Training is `compiled` on request, or where one network takes minutes.
     """
     if nets < 1:
         raise ValueError(f"nets must be at least 1; got {nets}")
@@ -94,11 +95,13 @@ def evaluate(
     seeds = range(seed, seed + nets)
     test = (real.test_images, real.test_labels)
     if executor is None:
-        results = [train_and_test(synthetic, test, network, recipe, seeds)]
+        results = [train_and_test(synthetic, test, network, recipe, seeds, compiled=compiled)]
     else:
         threads = torch.get_num_threads()
         tasks = [
-            executor.submit(train_and_test, synthetic, test, network, recipe, [s], threads)
+            executor.submit(
+                train_and_test, synthetic, test, network, recipe, [s], threads, compiled
+            )
             for s in seeds
         ]
         results = [task.result() for task in tasks]
@@ -112,6 +115,7 @@ def train_and_test(
     recipe: Recipe,
     seeds: Sequence[int],
     threads: int | None = None,
+    compiled: bool | None = None,
 ) -> list[float]:
     """Accuracy in percent of one network per seed: the unit of work handed to an executor.
 
@@ -123,8 +127,11 @@ def train_and_test(
     images, labels = synthetic.images, synthetic.labels
     net = build(network, tuple(images.shape[1:]), len(synthetic.classes))
     together = networks_at_once(net, images, recipe)
+    if compiled is None:
+        compiled = worth_compiling(net, images, recipe)
+    how = {"together": together, "compiled": compiled}
     accuracies = []
     for i in range(0, len(seeds), together):
-        parameters = train(net, images, labels, recipe, seeds[i : i + together], together=together)
-        accuracies += accuracy(net, parameters, *test).tolist()
+        parameters = train(net, images, labels, recipe, seeds[i : i + together], **how)
+        accuracies += accuracy(net, parameters, *test, compiled=bool(compiled)).tolist()
     return accuracies
