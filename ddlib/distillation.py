@@ -139,6 +139,28 @@ def _loop(run: "_Run", keep: set[int], checkpoint: str | Path | None, seconds: f
             saved = time.monotonic()
 
 
+def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """In words, what a checkpoint was written with that is not as it is here."""
+    if "data" not in theirs:
+        return ["it was written by an earlier version, which did not note the images it saw"]
+    data = [f"the {part} of the data are others" for part in _unequal(mine["data"], theirs["data"])]
+    method = theirs.get("method") or {}
+    settings = [
+        f"{key} is {method.get(key)!r} there and {mine['method'].get(key)!r} here"
+        for key in _unequal(mine["method"], method)
+    ]
+    rest = [
+        f"{key} is {theirs.get(key)!r} there and {mine[key]!r} here"
+        for key in ("dataset", "seed")
+        if theirs.get(key) != mine[key]
+    ]
+    return rest + settings + data
+
+
+def _unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return [key for key in {**one, **other} if one.get(key) != other.get(key)]
+
+
 class _Run:
     """The state of one distillation: everything a checkpoint must hold."""
 
@@ -191,9 +213,13 @@ class _Run:
             self.callback(self.history[-1])
 
     def about(self) -> dict[str, Any]:
-        """What identifies this run; a checkpoint of another run is refused."""
+        """What identifies this run to a reader."""
         settings = {"tag": self.method.tag, **asdict(self.method)}
         return {"dataset": self.real.name, "method": settings, "seed": self.seed}
+
+    def belongs_to(self) -> dict[str, Any]:
+        """What a checkpoint must agree in: the settings, and the data down to the last pixel."""
+        return {**self.about(), "data": self.real.identity}
 
     def result(self) -> DistilledSet:
         meta = {**self.about(), **provenance(self.device), "seconds": round(self.seconds, 2)}
@@ -216,15 +242,17 @@ class _Run:
         tensors |= {f"history.{i}": s.images for i, s in enumerate(self.history)}
         history = [(s.step, s.loss) for s in self.history]
         progress = {"step": self.step, "seconds": self.seconds, "history": history}
-        save_tensors(path, tensors, {**self.about(), **progress})
+        save_tensors(path, tensors, {**self.belongs_to(), **progress})
 
     def restore(self, path: str | Path) -> None:
         tensors, meta = load_tensors(path)
-        mine = json.loads(json.dumps(self.about()))  # as it is after a file: tuples are lists
-        theirs = {k: meta.get(k) for k in mine}
-        if mine != theirs:
+        if "step" not in meta:
+            raise ValueError(f"{path} is a distilled set or a record, and no checkpoint")
+        mine = json.loads(json.dumps(self.belongs_to()))  # as it is after a file: tuples are lists
+        if others := differences(mine, meta):
             raise ValueError(
-                f"{path} belongs to another run: {theirs}; delete it or name another file"
+                f"{path} belongs to another run: {'; '.join(others)}. Name another file, or remove "
+                "this one to begin anew"
             )
         try:
             self.step, self.before = meta["step"], meta["seconds"]
