@@ -137,7 +137,7 @@ class ImageData:
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """Digests of all that a method sees: a checkpoint belongs to the data that have the same."""
+        """Digests of all that a method sees: a checkpoint belongs to data that have the same."""
         space = {"mean": self.mean, "std": self.std, "whitening": self.whitening}
         parts = {
             "images": ({"train": self.train_images}, {}),

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from ddlib.data import ImageData, check_ipc
 from ddlib.distilled import DistilledSet, Snapshot
 from ddlib.files import damaged, load_tensors, save_tensors
+from ddlib.own import name_of
 from ddlib.provenance import provenance
 from ddlib.seeds import generator
 
@@ -215,6 +216,8 @@ class _Run:
     def about(self) -> dict[str, Any]:
         """What identifies this run to a reader."""
         settings = {"tag": self.method.tag, **asdict(self.method)}
+        if "network" in settings:
+            settings["network"] = name_of(settings["network"])
         return {"dataset": self.real.name, "method": settings, "seed": self.seed}
 
     def belongs_to(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ddlib.data import ImageData, sample_per_class
 from ddlib.distillation import Objective, Variables
 from ddlib.ensemble import flatten, initialize_many
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build
+from ddlib.networks import Network, build
 from ddlib.seeds import generator, new_key, pick
 from ddlib.training import mean_loss
 from ddlib.unroll import Loss, Rule, adam, inner_loss, sgd, train_through, unroll
@@ -44,7 +44,7 @@ class BPTT:
     bases: int = 0  # images are mixtures of this many learned ones; 0: each image is itself
     augment: bool = False
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
 
     def __post_init__(self) -> None:
         if self.window is not None and not 1 <= self.window <= self.inner_steps:

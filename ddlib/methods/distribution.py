@@ -14,7 +14,7 @@ from ddlib.data import ImageData
 from ddlib.distillation import Objective, Variables
 from ddlib.ensemble import cached_images
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build, redrawn
+from ddlib.networks import Network, build, features, redrawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class DistributionMatching:
     momentum: float = 0.5
     augment: bool = True
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
 
     def initialize(self, real: ImageData, seed: int) -> Variables:
         return first_images(real, self.ipc, self.init, seed)
@@ -43,7 +43,7 @@ class DistributionMatching:
         chunk = cached_images(net, real.shape, real.device)
 
         def loss(variables: Variables, draws: torch.Generator) -> Tensor:
-            embed = redrawn(net, draws).embed
+            embed = features(redrawn(net, draws))
             batch, synthetic = augment.siamese_batches(
                 real, variables["images"], self.batch_real, draws, kinds
             )

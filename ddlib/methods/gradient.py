@@ -26,7 +26,7 @@ from ddlib.ensemble import (
     unflatten,
 )
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build
+from ddlib.networks import Network, build
 from ddlib.seeds import new_key
 from ddlib.training import cross_entropy
 from ddlib.unroll import inner_loss, sgd, train_through
@@ -57,7 +57,7 @@ class GradientMatching:
     augment: bool = False
     bfloat16: bool = False  # the gradients of the real images, in half the bits
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
 
     @property
     def tag(self) -> str:

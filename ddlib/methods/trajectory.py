@@ -18,7 +18,7 @@ from ddlib.data import ImageData
 from ddlib.distillation import Objective, Variables
 from ddlib.experts import train_experts
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build
+from ddlib.networks import Network, build
 from ddlib.seeds import new_key, pick
 from ddlib.training import Recipe
 from ddlib.unroll import inner_loss, sgd, unroll
@@ -51,7 +51,7 @@ class TrajectoryMatching:
     momentum: float = 0.5
     augment: bool = False
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_start < self.max_start:
