@@ -136,7 +136,7 @@ def check_same_range(train: Tensor, test: Tensor) -> None:
             f"{tuple(test.shape[1:])}; bring both to one size"
         )
     (low, high), (least, most) = (tuple(map(float, x.aminmax())) for x in (train, test))
-    room = max(high - low, 10.0)  # standardized photographs stay within 3
+    room = max(high - low, 25.0)  # standardized photographs stay within 3, bytes do not
     if least < low - room or most > high + room:
         raise ValueError(
             f"test images reach from {least:.3g} to {most:.3g}, training images from {low:.3g} to "

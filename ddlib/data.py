@@ -105,13 +105,15 @@ class ImageData:
         0 on, or names. `test` is a pair of images and labels, or the share of every class that is
         held out, drawn by `seed`.
         """
-        if isinstance(test, tuple | list):
-            numbers, classes = as_classes(labels, classes)
-            held_out = as_classes(test[1], classes)[0]
-            splits = (as_pixels(images), numbers, as_pixels(test[0]), held_out)
-            return _standardized(name, *splits, classes)
-        numbers, classes = as_classes(labels, classes)
-        return _split(name, as_pixels(images), numbers, classes, test, seed)
+        pixels, (numbers, classes) = as_pixels(images), as_classes(labels, classes)
+        checks.check_labels(numbers, len(pixels), len(classes))
+        if not isinstance(test, tuple | list):
+            return _split(name, pixels, numbers, classes, test, seed)
+        if len(test) != 2:
+            raise ValueError("test must be a pair of images and labels, or a share")
+        other, (other_numbers, _) = as_pixels(test[0]), as_classes(test[1], classes)
+        checks.check_same_range(pixels, other)
+        return _standardized(name, pixels, numbers, other, other_numbers, classes)
 
     def __repr__(self) -> str:
         train, test = len(self.train_images), len(self.test_images)

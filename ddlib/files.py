@@ -15,6 +15,7 @@ from safetensors.torch import save as format_tensors
 from torch import Tensor
 
 SIGNATURES = {  # what other files begin with
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": "an old file of torch.save",
     b"\x93NUMPY": "a NumPy array (.npy)",
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
@@ -65,7 +66,7 @@ def kind_of(path: str | Path) -> str | None:
     if start[:2] == b"PK":
         return _kind_of_archive(path)
     if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and last == b".":
-        return "a Python pickle (an old torch.save writes such)"
+        return "a Python pickle"
     return next((kind for begin, kind in SIGNATURES.items() if start.startswith(begin)), None)
 
 

@@ -39,10 +39,19 @@ def name_of(network: Network) -> str:
         return network
     if isinstance(network, nn.Module) or not hasattr(network, "__qualname__"):
         raise ValueError(
-            f"network must be a name or a function (shape, classes) -> nn.Module; got a "
+            "network must be a name or a function (shape, classes) -> nn.Module; got "
             f"{type(network).__name__}. Write a function that makes it"
         )
     return f"{network.__module__}:{network.__qualname__}"
+
+
+def findable(network: Network) -> None:
+    """A worker in another process gets a function by its address, so it must have one."""
+    if not isinstance(network, str) and "<" in network.__qualname__:
+        raise ValueError(
+            f"no worker can find {network.__qualname__}: write the network as a function with a "
+            "name, at the top level of a module"
+        )
 
 
 def find(address: str) -> Callable[[tuple[int, int, int], int], nn.Module]:
@@ -104,7 +113,7 @@ def _made(make: Callable[[], nn.Module], name: str, seed: int) -> nn.Module:
     finally:
         torch.set_rng_state(before)
     if not isinstance(net, nn.Module):
-        raise ValueError(f"network {name} must return an nn.Module; got {type(net).__name__}")
+        raise ValueError(f"network {name} must return an nn.Module; got a {type(net).__name__}")
     return replace_all_batch_norm_modules_(net)
 
 
@@ -138,9 +147,7 @@ def _try(net: nn.Module, name: str, shape: tuple[int, int, int], classes: int) -
             f"network {name} must return logits {(2, classes)} for 2 images; got {got}"
         )
     if changed := [k for k, buffer in net.named_buffers() if not torch.equal(buffer, before[k])]:
-        raise ValueError(
-            f"network {name} changes its buffer {changed[0]!r} as it runs: it must not"
-        )
+        raise ValueError(f"network {name} must not change its buffer {changed[0]!r} as it runs")
 
 
 def _bring_buffers(net: nn.Module, inputs: tuple[Tensor, ...]) -> None:

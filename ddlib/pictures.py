@@ -1,7 +1,7 @@
 """What a notebook shows of a dataset or a set: its first images, one column for each class."""
 
 import html
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from ddlib.channels import to_pixels
 PER_CLASS, CLASSES = 4, 20  # images shown of each class, and classes
 
 
+@runtime_checkable
 class Space(Protocol):
     """Who says how standardized images become pixels, and what the classes are called."""
 

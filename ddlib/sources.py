@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ddlib.checks import check_finite
+from ddlib.checks import check_finite, checked_classes
 from ddlib.files import damaged, write_with
 
 TORCHVISION = {
@@ -24,7 +24,7 @@ TORCHVISION = {
 
 Array = np.ndarray | Tensor | Sequence  # of numbers, or of the names of classes
 WHOLE = {torch.uint8: 255, torch.uint16: 65535}  # types of pixels, and their largest value
-MOST_CLASSES = 100_000  # a label beyond is a mistake, and its names would fill the memory
+MOST_CLASSES = 100_000  # a label beyond is a mistake, and its classes would fill the memory
 TEST_FOLDERS = ("test", "val", "valid", "validation")
 SYSTEM_FILES = ("Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX", "@eaDir", "Icon\r")
 
@@ -161,9 +161,13 @@ def as_classes(
     if array.dtype.kind not in "ui":
         raise ValueError(f"labels must be whole numbers or names; got an array of {array.dtype}")
     numbers = torch.from_numpy(array.astype(np.int64))
-    if classes is None:
-        classes = [str(i) for i in range(max(int(numbers.max()) + 1, 0))][:MOST_CLASSES]
-    return numbers, tuple(classes)
+    if not 0 <= int(numbers.min()) <= int(numbers.max()) < MOST_CLASSES:
+        raise ValueError(
+            f"labels must count from 0 on; got {int(numbers.min())} to {int(numbers.max())}. "
+            "Number your classes by np.unique(labels, return_inverse=True)[1]"
+        )
+    names = map(str, range(int(numbers.max()) + 1)) if classes is None else classes
+    return numbers, checked_classes(tuple(names))
 
 
 def find_splits(path: Path) -> tuple[Path, Path] | None:

@@ -15,6 +15,7 @@ from ddlib.checks import TOLERANCE
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.networks import Network, build
+from ddlib.own import findable
 from ddlib.training import Recipe, logits, networks_at_once, train
 
 # Two named protocols; a number means nothing without the name of the one that made it.
@@ -116,6 +117,7 @@ def evaluate(
     if executor is None:
         results = [train_and_test(bare, test, network, recipe, seeds)]
     else:
+        findable(network)
         threads, bare, test = torch.get_num_threads(), bare.to("cpu"), tuple(t.cpu() for t in test)
         tasks = [
             executor.submit(
