@@ -14,10 +14,12 @@ It begins as its function makes it: custom initializations count, and weights th
 loads from somewhere are the same in every network.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -57,18 +59,27 @@ def findable(network: Network) -> None:
 def find(address: str) -> Callable[[tuple[int, int, int], int], nn.Module]:
     """The function at `module:function`; a module may lie in the current folder."""
     module, _, path = address.partition(":")
-    sys.path.insert(0, "")
     try:
-        found = import_module(module)
+        found = import_here(module)
         for part in path.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ValueError, AttributeError) as error:
         raise ValueError(f"there is no network {address!r}: {error}") from None
-    finally:
-        sys.path.remove("")
     if not callable(found):
         raise ValueError(f"{address!r} is a {type(found).__name__}, not a function")
     return found
+
+
+def import_here(module: str) -> ModuleType:
+    """Import a module that is installed or lies in the current folder."""
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        return import_module(module)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"cannot import {module!r}: {error}") from None
+    finally:
+        sys.path.remove(here)
 
 
 def build_own(network: Network, shape: tuple[int, int, int], classes: int) -> nn.Module:

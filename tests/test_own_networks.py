@@ -171,7 +171,7 @@ def test_workers_find_it_by_its_name(pool: Executor) -> None:
     assert ddlib.evaluate(made, real, nets=2, network=small, executor=pool) == here
     local = lambda shape, classes: small(shape, classes)  # noqa: E731
     assert ddlib.evaluate(made, real, nets=2, network=local) == here
-    with pytest.raises(ValueError, match="no worker can find .*<lambda>: write"):
+    with pytest.raises(ValueError, match=r"no worker can find .*<lambda>: write"):
         ddlib.evaluate(made, real, network=local, executor=pool)
 
 
