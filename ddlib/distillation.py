@@ -15,7 +15,8 @@ from ddlib.compiled import pays, telling
 from ddlib.data import ImageData, check_ipc
 from ddlib.distilled import DistilledSet, Snapshot
 from ddlib.files import damaged, load_tensors, save_tensors
-from ddlib.networks import build
+from ddlib.networks import Network, build
+from ddlib.own import name_of
 from ddlib.provenance import provenance
 from ddlib.seeds import generator
 
@@ -61,7 +62,7 @@ class LearningMethod(Method, Protocol):
 class CompilableMethod(LearningMethod, Protocol):
     """A method whose `objective` also takes `compiled`, and that knows how long it works."""
 
-    network: str
+    network: Network
 
     def passes(self, real: ImageData) -> float:
         """Passes of one image through the network in all steps, derivatives counted as passes."""
@@ -180,6 +181,28 @@ def _loop(
             raise StoppedError(f"stopped after step {step} of {run.method.steps}")
 
 
+def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """In words, what a checkpoint was written with that is not as it is here."""
+    if "data" not in theirs:
+        return ["it was written by an earlier version, which did not note the images it saw"]
+    data = [f"the {part} of the data are others" for part in _unequal(mine["data"], theirs["data"])]
+    method = theirs.get("method") or {}
+    settings = [
+        f"{key} is {method.get(key)!r} there and {mine['method'].get(key)!r} here"
+        for key in _unequal(mine["method"], method)
+    ]
+    rest = [
+        f"{key} is {theirs.get(key)!r} there and {mine[key]!r} here"
+        for key in ("dataset", "seed")
+        if theirs.get(key) != mine[key]
+    ]
+    return rest + settings + data
+
+
+def _unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return [key for key in {**one, **other} if one.get(key) != other.get(key)]
+
+
 class _Run:
     """The state of one distillation: everything a checkpoint must hold."""
 
@@ -244,9 +267,15 @@ class _Run:
             self.callback(self.history[-1])
 
     def about(self) -> dict[str, Any]:
-        """What identifies this run; a checkpoint of another run is refused."""
+        """What identifies this run to a reader."""
         settings = {"tag": self.method.tag, **asdict(self.method)}
+        if "network" in settings:
+            settings["network"] = name_of(settings["network"])
         return {"dataset": self.real.name, "method": settings, "seed": self.seed}
+
+    def belongs_to(self) -> dict[str, Any]:
+        """What a checkpoint must agree in: the settings, and the data down to the last pixel."""
+        return {**self.about(), "data": self.real.identity}
 
     def result(self) -> DistilledSet:
         meta = {**self.about(), **provenance(self.device), "seconds": round(self.seconds, 2)}
@@ -270,15 +299,17 @@ class _Run:
         tensors |= {f"history.{i}": s.images for i, s in enumerate(self.history)}
         history = [(s.step, s.loss) for s in self.history]
         progress = {"step": self.step, "seconds": self.seconds, "history": history}
-        save_tensors(path, tensors, {**self.about(), **progress})
+        save_tensors(path, tensors, {**self.belongs_to(), **progress})
 
     def restore(self, path: str | Path) -> None:
         tensors, meta = load_tensors(path)
-        mine = json.loads(json.dumps(self.about()))  # as it is after a file: tuples are lists
-        theirs = {k: meta.get(k) for k in mine}
-        if mine != theirs:
+        if "step" not in meta:
+            raise ValueError(f"{path} is a distilled set or a record, and no checkpoint")
+        mine = json.loads(json.dumps(self.belongs_to()))  # as it is after a file: tuples are lists
+        if others := differences(mine, meta):
             raise ValueError(
-                f"{path} belongs to another run: {theirs}; delete it or name another file"
+                f"{path} belongs to another run: {'; '.join(others)}. Name another file, or remove "
+                "this one to begin anew"
             )
         try:
             self.step, self.before = meta["step"], meta["seconds"]

@@ -18,7 +18,8 @@ from ddlib.compiled import Precision, in_precision
 from ddlib.data import ImageData
 from ddlib.ensemble import flatten, unflatten
 from ddlib.files import damaged, load_tensors, save_tensors
-from ddlib.networks import build
+from ddlib.networks import Network, build
+from ddlib.own import name_of
 from ddlib.training import Recipe, networks_at_once, train_epochs
 
 SAVE_SECONDS = 60.0  # the most that a kill may cost
@@ -26,7 +27,7 @@ SAVE_SECONDS = 60.0  # the most that a kill may cost
 
 def train_experts(
     real: ImageData,
-    network: str,
+    network: Network,
     recipe: Recipe,
     seeds: Sequence[int],
     folder: Path | None = None,
@@ -54,12 +55,12 @@ def train_experts(
 
 
 def _file(
-    real: ImageData, network: str, recipe: Recipe, seed: int, folder: Path | None,
+    real: ImageData, network: Network, recipe: Recipe, seed: int, folder: Path | None,
     precision: Precision,
 ) -> Path | None:  # fmt: skip
     """Named by all that a path depends on but the number of epochs."""
     pixels = round(float(real.train_images.double().sum()), 3)
-    about = {**asdict(recipe), "epochs": None, "network": network, "pixels": pixels}
+    about = {**asdict(recipe), "epochs": None, "network": name_of(network), "pixels": pixels}
     about |= {} if precision == "float32" else {"precision": precision}
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     return folder and folder / f"expert-{real.name}-seed{seed}-{key}.safetensors"

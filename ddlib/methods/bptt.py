@@ -20,7 +20,7 @@ from ddlib.data import ImageData, sample_per_class
 from ddlib.distillation import Objective, Variables
 from ddlib.ensemble import flatten, initialize_many
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build
+from ddlib.networks import Network, build
 from ddlib.seeds import generator, new_key, pick
 from ddlib.training import mean_loss
 from ddlib.unroll import InnerLoss, Rule, adam, sgd, train_through, unroll
@@ -45,7 +45,7 @@ class BPTT:
     bases: int = 0  # images are mixtures of this many learned ones; 0: each image is itself
     augment: bool = False
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from ddlib.data import ImageData
 from ddlib.distillation import Objective, Variables
 from ddlib.ensemble import cached_images
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build, redrawn
+from ddlib.networks import Network, build, features, redrawn
 from ddlib.training import part_of, tied
 
 
@@ -33,7 +33,7 @@ class DistributionMatching:
     momentum: float = 0.5
     augment: bool = True
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
     precision: Precision = "float32"
 
     def initialize(self, real: ImageData, seed: int) -> Variables:
@@ -52,13 +52,13 @@ class DistributionMatching:
         distance = partial(compiled_distance, net, chunk=fast) if compiled else None
 
         def loss(variables: Variables, draws: torch.Generator) -> Tensor:
-            phi = redrawn(net, draws)
+            embed = features(redrawn(net, draws))
             batch, synthetic = augment.siamese_batches(
                 real, variables["images"], self.batch_real, draws, kinds
             )
             if distance:
                 return distance(batch, synthetic)
-            return mean_feature_distance(phi.embed, batch, synthetic, chunk)
+            return mean_feature_distance(embed, batch, synthetic, chunk)
 
         return loss
 
@@ -101,24 +101,24 @@ def compiled_distance(
     chunk: int,
 ) -> Float[Tensor, ""]:
     """`mean_feature_distance` in the embedding of `net` by compiled functions."""
-    features = function_of(net, features_of, compiled=True)
+    embed = function_of(net, embedding_of, compiled=True)
     pull = function_of(net, distance_of, compiled=True)
     weights = {name: p for name, p in net.embed.named_parameters()}
-    target = mean_features(partial(features, weights), real, chunk)
+    target = mean_features(partial(embed, weights), real, chunk)
     gradient, value = pull(weights, target, synthetic)
     return tied(value, gradient.flatten(), synthetic.flatten())
 
 
-def features_of(net: nn.Module) -> Function:
+def embedding_of(net: nn.Module) -> Function:
     """Weights of the embedding and images to features."""
     return lambda weights, images: functional_call(net.embed, weights, (images,))
 
 
 def distance_of(net: nn.Module) -> Function:
     """The gradient of the loss with respect to the synthetic images, and the loss."""
-    features = features_of(net)
+    embed = embedding_of(net)
 
     def distance(synthetic: Tensor, weights: dict[str, Tensor], target: Tensor) -> Tensor:
-        return (target - mean_features(partial(features, weights), synthetic)).square().sum()
+        return (target - mean_features(partial(embed, weights), synthetic)).square().sum()
 
     return lambda weights, target, synthetic: grad_and_value(distance)(synthetic, weights, target)

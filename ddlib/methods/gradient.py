@@ -24,7 +24,7 @@ from ddlib.ensemble import (
     unflatten,
 )
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build
+from ddlib.networks import Network, build
 from ddlib.seeds import new_key
 from ddlib.training import gradient_of, part_of, tied
 from ddlib.unroll import InnerLoss, sgd, train_through
@@ -54,7 +54,7 @@ class GradientMatching:
     momentum: float = 0.5
     augment: bool = False
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
     precision: Precision = "float32"
 
     @property

@@ -19,7 +19,7 @@ from ddlib.data import ImageData
 from ddlib.distillation import Objective, Variables
 from ddlib.experts import train_experts
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build
+from ddlib.networks import Network, build
 from ddlib.seeds import new_key, pick
 from ddlib.training import Recipe
 from ddlib.unroll import InnerLoss, sgd, unroll
@@ -52,7 +52,7 @@ class TrajectoryMatching:
     momentum: float = 0.5
     augment: bool = False
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
