@@ -12,7 +12,7 @@ from torch import Tensor
 from ddlib.instruments.agreement_gaps import gaps, to_pool
 from ddlib.instruments.matching import POOLS, QUANTITIES
 from ddlib.instruments.predictions import MEASURES
-from ddlib.show.looks import LOOKS, Look, beside, closed, finish, name_rows
+from ddlib.plots.style import LOOKS, Look, beside, closed, finish, name_rows
 from ddlib.studies import Study
 
 POOL_LOOKS = {

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ddlib.analysis.curvature import gains
 from ddlib.instruments.hessian import released_stop, smoothed
-from ddlib.show.looks import GRAY, LOOKS, Look, finish, legend_below
+from ddlib.plots.style import GRAY, LOOKS, Look, finish, legend_below
 from ddlib.studies import Study
 
 OWN = LOOKS | {"real": Look("sample of real images", "#000000", "*")}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.gains import gains, kept
-from ddlib.show.looks import GRAY, LOOKS, finish, name_rows
+from ddlib.plots.style import GRAY, LOOKS, finish, name_rows
 from ddlib.studies import Study
 
 

@@ -1,26 +1,24 @@
-"""Figures of sets, of their accuracy, and of a distillation on its way."""
+"""Figures of sets and of their accuracy."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
-from IPython.display import HTML, display
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.analysis.evaluation import Evaluation
-from ddlib.results import Result, Trace
-from ddlib.show.looks import LOOKS, Look, closed, finish
-from ddlib.slider import captions, sheet, slider_html
+from ddlib.plots.pictures import arranged
+from ddlib.plots.style import LOOKS, Look, closed, finish
+from ddlib.results import Result
 
 
 def images(
     panels: Mapping[str, Float[Tensor, "n c h w"]], classes: Sequence[str], width: float = 7.0
 ) -> Figure:
     """Panels of pixel images in [0, 1], one column for each class, class after class in `n`."""
-    sheets = [sheet((p * 255).round().byte().cpu(), len(classes)) for p in panels.values()]
+    sheets = [arranged((p * 255).round().byte().cpu(), len(classes)) for p in panels.values()]
     heights = [s.height / s.width for s in sheets]
     figure, axes = plt.subplots(
         len(sheets), 1, figsize=(width, width * sum(heights) + 0.35 * len(sheets)),
@@ -105,20 +103,3 @@ def distances(table: Float[Tensor, "k k"], classes: Sequence[str], label: str) -
     axis.set_ylabel("class of the first half")
     figure.colorbar(drawn, label=label)
     return closed(figure)
-
-
-def slider(trace: Trace, tag: str) -> HTML:
-    """Images, loss and accuracy move together; works in a page without a kernel or a network."""
-    return HTML(slider_html(trace, LOOKS[tag].color))
-
-
-def control(trace: Trace) -> Any:
-    """The same as a live `ipywidgets` control, for those who run the notebook."""
-    import ipywidgets
-
-    def draw(step: int) -> None:
-        i = trace.steps.index(step)
-        display(images({captions(trace)[i]: trace.frames[i] / 255}, trace.classes))
-
-    choose = ipywidgets.SelectionSlider(options=list(trace.steps), value=trace.steps[-1])
-    return ipywidgets.interactive(draw, step=choose)
