@@ -124,6 +124,16 @@ def test_components_are_those_of_the_analysis_of_variance() -> None:
     assert found.network == pytest.approx((squares["C(network)"] - squares["Residual"]) / SETS)
 
 
+def test_sets_and_networks_together_have_the_variance_of_both() -> None:
+    one = table(np.random.default_rng(6), of_network=0.7)
+    squares = anova_lm(ols("value ~ C(set) + C(network)", one).fit())["mean_sq"]
+    a, b, rest = squares["C(set)"], squares["C(network)"], squares["Residual"]
+    freedom = (a + b - rest) ** 2 / (a**2 / 4 + b**2 / 2 + rest**2 / 8)  # Satterthwaite
+    half = stats.t.ppf(0.975, freedom) * np.sqrt((a + b - rest) / (SETS * NETS))
+    found = s.by_sets_and_networks(one, "value")
+    assert (found.low, found.high) == pytest.approx((found.mean - half, found.mean + half))
+
+
 def test_components_find_the_variances_they_were_made_of() -> None:
     made = {"of_set": 2.0, "of_network": 1.0, "rest": 0.5, "sets": 12, "nets": 12}
     found = [s.components(table(draw, **made), "value") for draw in draws(7, 300)]

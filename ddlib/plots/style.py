@@ -40,24 +40,21 @@ LOOKS = {tag: Look(LABELS[tag], *mark) for tag, mark in MARKS.items()}
 GRAY = "#777777"  # of what belongs to no source
 
 # A page shows a figure at its own size, a phone at its 350 pixels: a figure as wide as this keeps
-# letters of 8 pixels there.
+# letters of 8 pixels there, if none is smaller than `SMALL`.
 WIDTH = 5.2  # inches
+SMALL = 8.6  # points
+LETTER = 0.55 * SMALL / 72  # inches that a letter is wide, about
+# What axes take from the settings when they are made; lines and legends would ask later.
 RC: dict[str, Any] = {
     "font.size": 9,
-    "axes.titlesize": 9,
     "axes.labelsize": 9,
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
-    "legend.title_fontsize": 8.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.alpha": 0.2,
-    "lines.markersize": 5,
-    "image.interpolation": "nearest",
 }
 
 
@@ -73,8 +70,6 @@ def panels(
         figure, axes = plt.subplots(
             rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **more
         )
-        for axis in axes.flat:  # made here, so that later titles and labels have these sizes too
-            axis.set(title="", xlabel="", ylabel="")
     return figure, list(axes.flat)
 
 
@@ -83,13 +78,13 @@ def finish(figure: Figure, axes: Iterable[Axes], scale: str, network: str = "con
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.2)
-    figure.suptitle(scale_of(scale, network), fontsize=8, color="#555555", x=0.01, ha="left")
+    figure.suptitle(scale_of(scale, network), fontsize=SMALL, color="#555555", x=0.01, ha="left")
     return closed(figure)
 
 
 def name_rows(axis: Axes, names: Sequence[str]) -> None:
     """Names the rows of a chart, the first one on top."""
-    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_yticks(range(len(names)), names, fontsize=SMALL)
     axis.set_ylim(len(names) - 0.5, -0.5)
 
 
@@ -102,15 +97,16 @@ def beside(i: int, n: int, width: float = 0.8) -> float:
     return width * ((i + 0.5) / n - 0.5)
 
 
-def legend_below(figure: Figure, columns: int | None = None, fontsize: float = 7) -> None:
-    """One legend for all panels, where no line runs through it; without `columns` in one row."""
+def legend_below(figure: Figure) -> None:
+    """One legend for all panels, where no line runs through it, in as many columns as there fit."""
     each: dict[str, Any] = {}
     for axis in figure.axes:
         for line, label in zip(*axis.get_legend_handles_labels(), strict=True):
             each.setdefault(label, line)
+    needed = max(map(len, each), default=0) * LETTER + 0.6  # inches, with the mark before a label
     figure.legend(
-        list(each.values()), list(each), loc="outside lower center", ncols=columns or len(each),
-        fontsize=fontsize, frameon=False,
+        list(each.values()), list(each), loc="outside lower center", fontsize=SMALL, frameon=False,
+        ncols=max(1, min(len(each), int(figure.get_figwidth() / needed))),
     )  # fmt: skip
 
 
