@@ -65,7 +65,7 @@ class Evaluate:
 
     path: Annotated[Path, tyro.conf.Positional]
     data: str = "digits"  # the dataset the set stands for
-    protocol: str = "study"  # study or dc
+    protocol: str = "plain"  # plain or augmented
     nets: int = 5
     network: str = "convnet"
     device: str = ddlib.device_for("fast")
@@ -87,7 +87,7 @@ class Record:
     profile: Literal["fast", "laptop", "full"] = "laptop"
     methods: tuple[str, ...] = tuple(METHODS)
     ipcs: tuple[int, ...] = (10, 1, 50)
-    protocols: tuple[str, ...] = ("study", "dc")
+    protocols: tuple[str, ...] = ("plain", "augmented")
     sets: int = 2  # distilled sets, seeds 0, 1, ...
     nets: int = 5  # networks for each set, seeds 0, 1, ...
     note: str = ""  # what the passport says about the data file

@@ -119,7 +119,7 @@ def _bptt(ipc: int, profile: str) -> dict[str, int | float | None]:
     Full, ipc 1: Deng & Russakovsky (2022) and their released code: 150 inner steps of SGD, rate
     0.01, momentum 0.9, all of them differentiated, 64 real images per class. Full, ipc 10 and 50:
     their inner optimizer, with the random window of Feng et al. (2024), 60 steps long and anywhere
-    in the 300 steps of the protocol `study`; the settings of the first paper for these sizes are
+    in the 300 steps of the protocol `plain`; the settings of the first paper for these sizes are
     not in its code. Adam on the images and its rate are ours. The other profiles are shortened.
     """
     if profile == "fast":

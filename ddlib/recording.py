@@ -133,8 +133,8 @@ def _trace(
     measured, seconds = [], made.meta["seconds"]
     for i, shot in enumerate(made.history):
         part = work / f"{name}-step{shot.step}.json"
-        accuracies, spent = _measure(made.at(i), part, real, "study", TRACE_NETS)
-        measured.append(Evaluation(accuracies, "study"))
+        accuracies, spent = _measure(made.at(i), part, real, "plain", TRACE_NETS)
+        measured.append(Evaluation(accuracies, "plain"))
         seconds += spent
     passport = _passport(real, note, 1, TRACE_NETS, seconds)
     return Trace.of(made, measured, name=name, profile=profile, passport=passport)

@@ -118,7 +118,7 @@ def set_name(dataset: str, tag: str, ipc: int, seed: int = 0) -> str:
 
 
 def load_result(name: str, folder: Path = RECORDED) -> Result:
-    """The recorded result called `name`, e.g. `cifar10x16-dm-ipc10-study`."""
+    """The recorded result called `name`, e.g. `cifar10x16-dm-ipc10-plain`."""
     path = find(name, folder / "results", ".json")
     content = load_json(path)
     try:

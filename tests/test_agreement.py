@@ -57,7 +57,7 @@ def toys():
 @pytest.fixture(scope="module")
 def study(toys):
     short = pytest.MonkeyPatch()
-    short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=5))
+    short.setitem(agreement.PROTOCOLS, "plain", Recipe(epochs=5))
     yield run(*toys, TINY)
     short.undo()
 
@@ -147,7 +147,7 @@ def test_late_networks_are_paired_with_those_on_usual_sets(toys) -> None:
     method = replace(preset("mtt", 2, "fast"), steps=1, inner_steps=2, max_start=1)
     sets = {"mtt": [distill(real, method, seed=seed) for seed in range(2)]}
     with pytest.MonkeyPatch.context() as short:
-        short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=2))
+        short.setitem(agreement.PROTOCOLS, "plain", Recipe(epochs=2))
         made = run(real, sets, replace(TINY, late_sets=1, late=(1, 2), within=100.0))
     assert made.axes["source"] == ("start", "mtt", LATE)
     apart = (gaps(made, "mtt", "subset") - gaps(made, LATE, "subset"))[..., 0]
@@ -168,7 +168,7 @@ def test_networks_are_paired_with_those_on_what_their_set_began_with(toys) -> No
     }
     sets = {t: [distill(real, how, seed=seed) for seed in (4, 7)] for t, how in methods.items()}
     with pytest.MonkeyPatch.context() as short:
-        short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=2))
+        short.setitem(agreement.PROTOCOLS, "plain", Recipe(epochs=2))
         made = run(real, sets, replace(TINY, within=100.0))
     assert made.axes["source"] == ("random", "start", "dc", "mtt", "bptt")
     assert made.axes["began"] == ("mtt", "bptt")
@@ -182,7 +182,7 @@ def test_networks_are_paired_with_those_on_what_their_set_began_with(toys) -> No
 def test_without_a_match_there_is_no_number_and_no_crash(toys) -> None:
     strict = replace(TINY, within=0.0, nets=1)
     with pytest.MonkeyPatch.context() as short:
-        short.setitem(agreement.PROTOCOLS, "study", Recipe(epochs=1))
+        short.setitem(agreement.PROTOCOLS, "plain", Recipe(epochs=1))
         made = run(*toys, strict)
     assert made.pick("missed").shape[-1] == len(OFFSETS)
     assert all(np.isfinite(values).all() for values in findings(made).values())

@@ -201,7 +201,7 @@ def test_digits_are_never_mirrored(digits: ImageData) -> None:
     synthetic = DistilledSet.of(digits, digits.train_images[:10], digits.train_labels[:10])
     kinds = [k for k in PLAIN if k != "flip"]
     assert list(augment.kinds_for(digits)) == kinds
-    assert list(recipe_for("dc", synthetic, digits).augment) == kinds
+    assert list(recipe_for("augmented", synthetic, digits).augment) == kinds
 
 
 def test_images_that_keep_their_class_are_mirrored() -> None:

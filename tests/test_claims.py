@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def result(*accuracies: float, dataset: str = "cifar10", tag: str = "dm") -> Result:
-    return Result(dataset, tag, 10, "dc", "full", {}, (accuracies,), (1.0,), {})
+    return Result(dataset, tag, 10, "augmented", "full", {}, (accuracies,), (1.0,), {})
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_recorded_results_change_the_verdict(tmp_path: Path) -> None:
     assert {row.verdict for row in ledger(folder=tmp_path)} == {"not tried"}
     result(48.0, 49.0).save(tmp_path)
     rows = {row.id: row for row in ledger(folder=tmp_path)}
-    assert rows["dm-ipc10-dc"].verdict == "reproduced"
-    assert rows["dm-ipc10-dc"].ours == "48.5 ± 0.7 (n = 2)"
-    assert rows["random-ipc10-dc"].verdict == "not tried"
+    assert rows["dm-ipc10-augmented"].verdict == "reproduced"
+    assert rows["dm-ipc10-augmented"].ours == "48.5 ± 0.7 (n = 2)"
+    assert rows["random-ipc10-augmented"].verdict == "not tried"
 
 
 def raw(name: str) -> list[float] | None:

@@ -25,9 +25,9 @@ def a_result(tag: str, protocol: str, **settings: object) -> Result:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Records of two methods; random images under one protocol only, and no set of theirs."""
-    for protocol in ("study", "dc"):
+    for protocol in ("plain", "augmented"):
         a_result("dm", protocol, steps=7).save(tmp_path)
-    a_result("random", "study").save(tmp_path)
+    a_result("random", "plain").save(tmp_path)
     made = ddlib.distill(toy_data(channels=3), ddlib.RandomSelection(ipc=1))
     made.save(tmp_path / "sets" / "toy-dm-ipc1.safetensors")
     save_json(tmp_path / "benchmarks" / "memory-toy.json", {"mib": {"dm-ipc1": 321}})
@@ -37,11 +37,11 @@ def folder(tmp_path: Path) -> Path:
 def test_rows_follow_from_the_records(folder: Path) -> None:
     chosen, distilled = compare.rows("toy", folder)
     assert (chosen.tag, chosen.seconds, chosen.steps, chosen.floats) == ("random", None, None, None)
-    assert list(chosen.results) == ["study"]
+    assert list(chosen.results) == ["plain"]
     assert (distilled.seconds, distilled.steps, distilled.labels) == (1250.0, 7, "hard")
     assert distilled.floats == 3 * 3 * 8 * 8
     assert (chosen.memory, distilled.memory) == (None, 321)
-    assert distilled.results["dc"].mean == 44.0
+    assert distilled.results["augmented"].mean == 44.0
 
 
 def test_soft_labels_and_a_learned_rate_are_stored_too() -> None:
@@ -65,7 +65,7 @@ def test_the_table_holds_every_row_without_a_script(folder: Path) -> None:
 
 def test_what_is_unknown_sorts_by_nothing(folder: Path) -> None:
     page = plots.comparison(compare.rows("toy", folder)[:1]).data
-    assert page.count('data-value="">–<') == 5  # protocol dc, updates, seconds, memory, floats
+    assert page.count('data-value="">–<') == 5  # augmented, updates, seconds, memory, floats
 
 
 def test_two_scales_do_not_share_a_table(folder: Path) -> None:

@@ -86,15 +86,15 @@ def test_the_last_iterate_is_tested(synthetic: ddlib.DistilledSet, real: ddlib.I
 
 
 def test_protocols_are_those_of_the_papers() -> None:
-    study, dc = PROTOCOLS["study"], PROTOCOLS["dc"]
-    assert study == Recipe(epochs=300, batch=None, lr=0.01, momentum=0.9)
-    assert (dc.epochs, dc.batch, dc.weight_decay, dc.drop_after) == (1000, 256, 5e-4, 501)
-    assert (dc.lr, dc.momentum) == (0.01, 0.9)
-    assert set(dc.augment) == {"color", "crop", "cutout", "flip", "scale", "rotate"}
+    assert PROTOCOLS["plain"] == Recipe(epochs=300, batch=None, lr=0.01, momentum=0.9)
+    long = PROTOCOLS["augmented"]
+    assert (long.epochs, long.batch, long.weight_decay, long.drop_after) == (1000, 256, 5e-4, 501)
+    assert (long.lr, long.momentum) == (0.01, 0.9)
+    assert set(long.augment) == {"color", "crop", "cutout", "flip", "scale", "rotate"}
 
 
-@pytest.mark.parametrize(("protocol", "rate"), [("dc", 0.035), ("study", 0.01)])
-def test_a_learned_rate_is_used_by_dc_alone(
+@pytest.mark.parametrize(("protocol", "rate"), [("augmented", 0.035), ("plain", 0.01)])
+def test_a_learned_rate_is_used_by_augmented_alone(
     synthetic: ddlib.DistilledSet, real: ddlib.ImageData, protocol: str, rate: float
 ) -> None:
     assert recipe_for(protocol, replace(synthetic, lr=0.035), real).lr == rate
@@ -102,15 +102,17 @@ def test_a_learned_rate_is_used_by_dc_alone(
 
 
 def test_summary_names_protocol_and_n() -> None:
-    result = Evaluation((40.0, 42.0, 47.0), "dc")
+    result = Evaluation((40.0, 42.0, 47.0), "augmented")
     assert (result.mean, result.n) == (43.0, 3)
     assert result.std == pytest.approx(13**0.5)  # squares 9, 1 and 16, over n - 1
-    assert str(result) == "43.0 ± 3.6 % (n = 3, protocol 'dc')"
-    assert Evaluation((40.0,), "dc").std != Evaluation((40.0,), "dc").std  # NaN
+    assert str(result) == "43.0 ± 3.6 % (n = 3, protocol 'augmented')"
+    assert Evaluation((40.0,), "augmented").std != Evaluation((40.0,), "augmented").std  # NaN
 
 
 def test_wrong_requests_are_refused(synthetic: ddlib.DistilledSet, real: ddlib.ImageData) -> None:
-    with pytest.raises(ValueError, match="unknown protocol 'paper'; choose one of: study, dc"):
+    with pytest.raises(
+        ValueError, match="unknown protocol 'paper'; choose one of: plain, augmented"
+    ):
         ddlib.evaluate(synthetic, real, "paper")
     with pytest.raises(ValueError, match=r"unknown network 'vgg'; choose one of: convnet, "):
         ddlib.evaluate(synthetic, real, network="vgg")

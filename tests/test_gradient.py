@@ -266,7 +266,7 @@ def test_digits_beat_random_ones(
     bfloat16: bool, digits: ddlib.ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fifth of the default steps is enough, for each of three seeds."""
-    monkeypatch.setitem(PROTOCOLS, "study", Recipe(epochs=100))
+    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=100))
     method = ddlib.GradientMatching(ipc=1, steps=20, bfloat16=bfloat16)
 
     def score(one: object, seed: int) -> float:

@@ -20,7 +20,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short protocol, and a process whose memory is left as it is."""
-    monkeypatch.setitem(PROTOCOLS, "study", Recipe(epochs=20))
+    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=20))
     monkeypatch.setattr(command_line, "keep_freed_memory", bool)
 
 
@@ -38,7 +38,7 @@ def test_distill_then_evaluate(tmp_path: Path, capsys: Capture, digits: ddlib.Im
     assert [p.name for p in tmp_path.iterdir()] == [out.name]  # the checkpoint is gone
 
     main(["evaluate", str(out), "--nets", "2", "--device", "cpu"])
-    expected = ddlib.evaluate(made, digits, "study", nets=2)
+    expected = ddlib.evaluate(made, digits, "plain", nets=2)
     assert capsys.readouterr().out.strip() == str(expected)
 
 

@@ -70,12 +70,12 @@ def test_save_and_load_give_the_same_set(home: Path, tmp_path: Path) -> None:
 def test_a_set_is_judged_at_its_own_size(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PROTOCOLS, "study", Recipe(epochs=5))
+    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=5))
     out = tmp_path / "out"
     made = distill(home, out)
     capsys.readouterr()
     main(["evaluate", str(out), "--data", str(home), "--nets", "2", "--device", "cpu"])
-    expected = ddlib.evaluate(made, ddlib.load_folder(home, size=16), "study", nets=2)
+    expected = ddlib.evaluate(made, ddlib.load_folder(home, size=16), "plain", nets=2)
     assert capsys.readouterr().out.strip() == str(expected)
 
 

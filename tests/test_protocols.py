@@ -36,7 +36,7 @@ def test_luck_of_the_sets_alone_explains_an_interaction_of_noise() -> None:
 
 def test_recorded_results_are_taken_by_protocol() -> None:
     tags, y = protocols.by_protocol("cifar10x16", 10)
-    result = ddlib.load_result("cifar10x16-bptt-ipc10-dc")
+    result = ddlib.load_result("cifar10x16-bptt-ipc10-augmented")
     assert y.shape == (8, 2, 2)
     assert y[tags.index("bptt"), 1].tolist() == pytest.approx(
         [sum(a) / len(a) for a in result.accuracies], rel=1e-5
@@ -48,7 +48,7 @@ def test_a_method_with_fewer_sets_than_the_others_waits(
 ) -> None:
     whole = ((40.0, 42.0), (47.0, 47.0))
     for tag, accuracies in (("dm", whole), ("mtt", whole[:1]), ("random", whole)):
-        for protocol in ("study", "dc"):
+        for protocol in ("plain", "augmented"):
             Result("toy", tag, 1, protocol, "fast", {}, accuracies, (1.0,), {}).save(tmp_path)
     monkeypatch.setattr(protocols, "RECORDED", tmp_path)
     monkeypatch.setattr(protocols, "load_result", partial(load_result, folder=tmp_path))

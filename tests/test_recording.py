@@ -17,14 +17,14 @@ from ddlib.training import Recipe
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PROTOCOLS, "study", Recipe(epochs=8))
-    monkeypatch.setitem(PROTOCOLS, "dc", Recipe(epochs=4, batch=2))
+    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=8))
+    monkeypatch.setitem(PROTOCOLS, "augmented", Recipe(epochs=4, batch=2))
 
 
 def record(folder: Path, tag: str = "random", ipc: int = 2, nets: int = 3, sets: int = 2) -> None:
     record_cell(
         toy_data(channels=3), tag, ipc, "fast",
-        protocols=("study", "dc"), sets=sets, nets=nets, work=folder / "work", note="toys",
+        protocols=("plain", "augmented"), sets=sets, nets=nets, work=folder / "work", note="toys",
         folder=folder / "shipped",
     )  # fmt: skip
 
@@ -32,9 +32,9 @@ def record(folder: Path, tag: str = "random", ipc: int = 2, nets: int = 3, sets:
 def test_a_cell_holds_two_sets_and_a_result_for_each_protocol(tmp_path: Path) -> None:
     record(tmp_path)
     shipped = tmp_path / "shipped"
-    assert recorded("results", shipped) == ["toy-random-ipc2-dc", "toy-random-ipc2-study"]
+    assert recorded("results", shipped) == ["toy-random-ipc2-augmented", "toy-random-ipc2-plain"]
     assert recorded("sets", shipped) == ["toy-random-ipc2", "toy-random-ipc2-seed1"]
-    result = ddlib.load_result("toy-random-ipc2-study", shipped)
+    result = ddlib.load_result("toy-random-ipc2-plain", shipped)
     assert result.passport["seeds"] == {"sets": [0, 1], "networks": [0, 1, 2]}
     assert result.passport["data"] == "toys"
     assert result.settings == {"ipc": 2}
@@ -43,7 +43,7 @@ def test_a_cell_holds_two_sets_and_a_result_for_each_protocol(tmp_path: Path) ->
 def test_what_ships_is_what_was_evaluated(tmp_path: Path) -> None:
     record(tmp_path)
     shipped = tmp_path / "shipped"
-    for protocol in ("study", "dc"):
+    for protocol in ("plain", "augmented"):
         result = ddlib.load_result(f"toy-random-ipc2-{protocol}", shipped)
         for name, found in zip(recorded("sets", shipped), result.accuracies, strict=True):
             made = ddlib.load_recorded(name, shipped)
@@ -68,38 +68,38 @@ def test_what_is_recorded_is_left_alone(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_more_sets_and_networks_join_those_that_are_recorded(tmp_path: Path) -> None:
     record(tmp_path, sets=1, nets=2)
-    before = ddlib.load_result("toy-random-ipc2-study", tmp_path / "shipped").accuracies
+    before = ddlib.load_result("toy-random-ipc2-plain", tmp_path / "shipped").accuracies
     record(tmp_path, sets=2, nets=3)
-    after = ddlib.load_result("toy-random-ipc2-study", tmp_path / "shipped").accuracies
+    after = ddlib.load_result("toy-random-ipc2-plain", tmp_path / "shipped").accuracies
     assert [len(networks) for networks in after] == [3, 3]
     assert after[0][:2] == before[0]
     record(tmp_path, sets=1, nets=1)
-    assert ddlib.load_result("toy-random-ipc2-study", tmp_path / "shipped").accuracies == after
+    assert ddlib.load_result("toy-random-ipc2-plain", tmp_path / "shipped").accuracies == after
 
 
 def test_finished_networks_of_an_interrupted_evaluation_are_kept(tmp_path: Path) -> None:
     record(tmp_path)
-    part = tmp_path / "work" / "toy-random-ipc2-study-set0.json"
+    part = tmp_path / "work" / "toy-random-ipc2-plain-set0.json"
     save_json(part, load_json(part) | {"accuracies": [12.5, 25.0], "seconds": 100.0})
-    (tmp_path / "shipped" / "results" / "toy-random-ipc2-study.json").unlink()
+    (tmp_path / "shipped" / "results" / "toy-random-ipc2-plain.json").unlink()
     record(tmp_path)
-    result = ddlib.load_result("toy-random-ipc2-study", tmp_path / "shipped")
+    result = ddlib.load_result("toy-random-ipc2-plain", tmp_path / "shipped")
     made = ddlib.load_recorded("toy-random-ipc2", tmp_path / "shipped")
-    third = ddlib.evaluate(made, toy_data(channels=3), "study", nets=1, seed=2)
+    third = ddlib.evaluate(made, toy_data(channels=3), "plain", nets=1, seed=2)
     assert result.accuracies[0] == (12.5, 25.0, *third.accuracies)
     assert result.passport["seconds"] > 100
 
 
 def test_an_earlier_set_of_the_same_name_is_not_taken_for_this_one(tmp_path: Path) -> None:
     record(tmp_path)
-    shipped, part = tmp_path / "shipped", tmp_path / "work" / "toy-random-ipc2-study-set0.json"
+    shipped, part = tmp_path / "shipped", tmp_path / "work" / "toy-random-ipc2-plain-set0.json"
     (shipped / "sets" / "toy-random-ipc2.safetensors").unlink()
-    (shipped / "results" / "toy-random-ipc2-study.json").unlink()
+    (shipped / "results" / "toy-random-ipc2-plain.json").unlink()
     save_json(part, load_json(part) | {"of": "another set", "accuracies": [1.0, 2.0, 3.0]})
     record(tmp_path)
-    result = ddlib.load_result("toy-random-ipc2-study", shipped)
+    result = ddlib.load_result("toy-random-ipc2-plain", shipped)
     made = ddlib.load_recorded("toy-random-ipc2", shipped)
-    again = ddlib.evaluate(made, toy_data(channels=3), "study", nets=3)
+    again = ddlib.evaluate(made, toy_data(channels=3), "plain", nets=3)
     assert result.accuracies[0] == again.accuracies
 
 
@@ -121,6 +121,6 @@ def test_the_watched_run_leaves_a_trace(tmp_path: Path, monkeypatch: pytest.Monk
     made = ddlib.distill(toy_data(channels=3), short_run)
     assert trace.steps == tuple(shot.step for shot in made.history)
     assert torch.equal(trace.frames[-1], (made.pixels() * 255).round().to(torch.uint8))
-    first = ddlib.evaluate(made.at(0), toy_data(channels=3), "study", nets=3)
+    first = ddlib.evaluate(made.at(0), toy_data(channels=3), "plain", nets=3)
     assert trace.accuracies[0] == first.accuracies
     assert not list((tmp_path / "work").glob("*checkpoint*"))

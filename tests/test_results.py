@@ -23,7 +23,7 @@ PASSPORT = {"command", "seeds", "commit", "device", "versions", "date", "seconds
 
 def a_result() -> Result:
     return Result(
-        "toy", "dm", 1, "study", "fast",
+        "toy", "dm", 1, "plain", "fast",
         settings={"ipc": 1, "steps": 4},
         accuracies=((40.0, 42.0), (47.0, 47.0)),
         distill_seconds=(1.5, 2.5),
@@ -34,14 +34,14 @@ def a_result() -> Result:
 def a_trace() -> Trace:
     method = ddlib.DistributionMatching(ipc=2, steps=4, batch_real=4)
     made = ddlib.distill(toy_data(channels=3), method, snapshots=3)
-    measured = [Evaluation((float(i), i + 1.0), "study") for i in range(3)]
+    measured = [Evaluation((float(i), i + 1.0), "plain") for i in range(3)]
     return Trace.of(made, measured, name="toy-dm-ipc2", profile="fast", per_class=1)
 
 
 def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
     result = a_result()
-    assert result.save(tmp_path) == tmp_path / "results" / "toy-dm-ipc1-study.json"
-    assert ddlib.load_result("toy-dm-ipc1-study", tmp_path) == result
+    assert result.save(tmp_path) == tmp_path / "results" / "toy-dm-ipc1-plain.json"
+    assert ddlib.load_result("toy-dm-ipc1-plain", tmp_path) == result
 
 
 def test_mean_and_spread_are_over_all_networks_of_all_sets() -> None:
@@ -76,7 +76,7 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
         ddlib.load_result("toy", tmp_path)
     a_result().save(tmp_path)
     replace(a_result(), tag="random").save(tmp_path)
-    with pytest.raises(ValueError, match="there are: toy-dm-ipc1-study, toy-random-ipc1-study"):
+    with pytest.raises(ValueError, match="there are: toy-dm-ipc1-plain, toy-random-ipc1-plain"):
         ddlib.load_result("toy", tmp_path)
     for load in (ddlib.load_trace, ddlib.load_recorded):
         with pytest.raises(ValueError, match="nothing recorded under the name 'toy'"):
@@ -88,8 +88,8 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     text = path.read_text()
     for changed in (text[:-30], text.replace("47.0", "74.0")):
         path.write_text(changed)
-        with pytest.raises(DamagedFileError, match=r"toy-dm-ipc1-study\.json is damaged"):
-            ddlib.load_result("toy-dm-ipc1-study", tmp_path)
+        with pytest.raises(DamagedFileError, match=r"toy-dm-ipc1-plain\.json is damaged"):
+            ddlib.load_result("toy-dm-ipc1-plain", tmp_path)
     trace = a_trace().save(tmp_path)
     trace.write_bytes(trace.read_bytes()[:-1])
     with pytest.raises(DamagedFileError, match=r"toy-dm-ipc2\.safetensors is damaged"):

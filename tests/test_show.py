@@ -41,7 +41,7 @@ def trace() -> Trace:
         (0, 5, 20),
         (nan, 2.0, 0.5),
         runs,
-        "study",
+        "plain",
         "fast",
         ("cat", "dog"),
         frames,
@@ -51,7 +51,7 @@ def trace() -> Trace:
 
 @pytest.fixture
 def result() -> Result:
-    return Result("cifar10", "dm", 10, "dc", "full", {}, ((40.0, 42.0),), (1.0,), PASSPORT)
+    return Result("cifar10", "dm", 10, "augmented", "full", {}, ((40.0, 42.0),), (1.0,), PASSPORT)
 
 
 def test_captions_state_step_loss_accuracy_and_n(trace: Trace) -> None:
@@ -155,7 +155,7 @@ def test_chosen_rows_come_in_the_order_asked_for() -> None:
 
 def test_ledger_tables_do_not_mix_scales() -> None:
     full, laptop = tables.claims("05").data.split("*Laptop scale")
-    level = "| herding, ipc 10, protocol dc |"
+    level = "| herding, ipc 10, protocol augmented |"
     assert level in full
     assert "beats" not in full
     assert "beats" in laptop

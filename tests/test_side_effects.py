@@ -64,7 +64,7 @@ def distill_and_evaluate() -> None:
     )
     for method in methods:
         made = ddlib.distill(real, method)
-    ddlib.evaluate(made, real, "study", nets=1)
+    ddlib.evaluate(made, real, "plain", nets=1)
 
 
 ACTIONS = {

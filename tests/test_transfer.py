@@ -36,7 +36,7 @@ SETTINGS = transfer.Settings(
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(transfer.PROTOCOLS, "study", Recipe(epochs=4))
+    monkeypatch.setitem(transfer.PROTOCOLS, "plain", Recipe(epochs=4))
     monkeypatch.setattr(transfer, "IPC", 2)
 
 

@@ -121,14 +121,14 @@ def with_late(real: ImageData, sets: Sets, settings: Settings, keep: Keep) -> Se
 
 
 def few_images(real: ImageData, one: DistilledSet, settings: Settings, number: int) -> Tensors:
-    """Predictions (net, image) of networks trained on set `number` with the protocol `study`.
+    """Predictions (net, image) of networks trained on set `number` with the protocol `plain`.
 
     Seeds differ between the sets of a method, so that only the set is shared.
     """
     net = build("convnet", real.shape, len(real.classes))
     test = real.test_images[: settings.images]
     seeds = range(settings.nets * number, settings.nets * (number + 1))
-    trained = train(net, one.images, one.labels, PROTOCOLS["study"], seeds)
+    trained = train(net, one.images, one.labels, PROTOCOLS["plain"], seeds)
     return {"predicted": predictions(net, trained, test)}
 
 
@@ -152,7 +152,7 @@ def on_subset(real: ImageData, settings: Settings, number: int, full_batch: bool
     sizes = settings.full_batch if full_batch else settings.subsets
     seed = number + (FULL_BATCH if full_batch else SUBSET)
     minis = Recipe(epochs=settings.subset_epochs, batch=settings.subset_batch)
-    recipe = PROTOCOLS["study"] if full_batch else minis
+    recipe = PROTOCOLS["plain"] if full_batch else minis
     stops = {recipe.epochs} if full_batch else {*settings.stops, recipe.epochs}
     net = build("convnet", real.shape, len(real.classes))
     draws = generator(seed, "subset", device=real.device)

@@ -25,7 +25,7 @@ from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import train_steps
 
 MEASURES = ("aligned", "conflict", "color")
-STEPS = PROTOCOLS["study"].epochs
+STEPS = PROTOCOLS["plain"].epochs
 EARLY = 40  # steps after which networks still go by the color
 VARIANTS = (
     "dm-plain", "dm-colorless", "dsa-colorless", "dm-even", "random-even", "dm-harder",
@@ -217,10 +217,10 @@ def judged(
 ) -> Float[Tensor, "measure mark net"]:
     """Train networks on `data` and judge each after `marks` steps, in percent by `MEASURES`.
 
-    The protocol is `study`, its steps taken in batches as large as a set: a set is seen whole.
+    The protocol is `plain`, its steps taken in batches as large as a set: a set is seen whole.
     """
     net = build(network, data.shape, len(data.classes))
-    recipe = replace(PROTOCOLS["study"], batch=min(IPC * len(data.classes), len(data.train_labels)))
+    recipe = replace(PROTOCOLS["plain"], batch=min(IPC * len(data.classes), len(data.train_labels)))
     found = []
     for seed in seeds:
         steps = enumerate(islice(train_steps(net, data, recipe, seed), max(marks) + 1))

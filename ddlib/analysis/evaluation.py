@@ -17,9 +17,9 @@ from ddlib.training import Recipe, accuracy, networks_at_once, train
 # Two named protocols; a number means nothing without the name of the one that made it.
 PROTOCOLS = {
     # "What is Dataset Distillation Learning?": 300 full-batch steps, no augmentation.
-    "study": Recipe(epochs=300),
+    "plain": Recipe(epochs=300),
     # Zhao et al.: mini-batches, weight decay, one step decay, augmentation, 1000 epochs.
-    "dc": Recipe(
+    "augmented": Recipe(
         epochs=1000,
         batch=256,
         weight_decay=5e-4,
@@ -59,14 +59,14 @@ def recipe_for(protocol: str, synthetic: DistilledSet, real: ImageData) -> Recip
         raise ValueError(f"unknown protocol {protocol!r}; choose one of: {', '.join(PROTOCOLS)}")
     recipe = PROTOCOLS[protocol]
     kinds = tuple(k for k in recipe.augment if k in augment.kinds_for(real))
-    rate = synthetic.lr if protocol == "dc" and synthetic.lr else recipe.lr
+    rate = synthetic.lr if protocol == "augmented" and synthetic.lr else recipe.lr
     return replace(recipe, augment=kinds, lr=rate)
 
 
 def evaluate(
     synthetic: DistilledSet,
     real: ImageData,
-    protocol: str = "study",
+    protocol: str = "plain",
     nets: int = 5,
     *,
     seed: int = 0,

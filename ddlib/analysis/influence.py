@@ -35,7 +35,7 @@ class Settings:
 
     network: str
     nets: Mapping[str, int]  # by source, how many networks are trained again and again
-    steps: int = 300  # full-batch, as in the protocol `study`
+    steps: int = 300  # full-batch, as in the protocol `plain`
     alone: int = 10  # images of each class that are left out, one at a time
     each: int  # test images of each class
     shown: int = 50  # of them, how many can be looked at

@@ -60,7 +60,7 @@ class Settings:
     changed: tuple[str, ...] = ("random", "bptt", "dm", "mtt", "dc")  # random is the null
     changes: tuple[str, ...] = CHANGES
     change_runs: int = 5
-    steps: int = PROTOCOLS["study"].epochs
+    steps: int = PROTOCOLS["plain"].epochs
     network: str = "convnet"
 
 

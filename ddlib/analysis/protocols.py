@@ -48,7 +48,7 @@ def two_way(y: Float[Tensor, "m p s"]) -> TwoWay:
 
 
 def by_protocol(
-    dataset: str, ipc: int, protocols: tuple[str, ...] = ("study", "dc")
+    dataset: str, ipc: int, protocols: tuple[str, ...] = ("plain", "augmented")
 ) -> tuple[tuple[str, ...], Float[Tensor, "m p s"]]:
     """Methods recorded at `ipc` under all protocols, and the mean accuracy of each set.
 

@@ -172,10 +172,10 @@ def measure(
 ) -> Tensors:
     """Accuracy on `test`, and on the set itself (`fit`), in percent, of one network for each seed.
 
-    The protocol is `study` with its rate replaced.
+    The protocol is `plain` with its rate replaced.
     """
     net = build(network, tuple(made.images.shape[1:]), len(made.classes))
-    recipe = replace(PROTOCOLS["study"], lr=rate)
+    recipe = replace(PROTOCOLS["plain"], lr=rate)
     trained = train(net, made.images, made.labels, recipe, seeds)
     own = made.labels.argmax(1) if made.labels.is_floating_point() else made.labels
     return {
@@ -214,7 +214,7 @@ def _ceiling(real: ImageData, settings: Settings, network: str, rate: float) -> 
     """Accuracy after as many steps of as many images, drawn from `more` times as many real ones."""
     drawn = sample_per_class(real, settings.more * IPC, generator("ceiling", device=real.device))
     rows = drawn.flatten()
-    protocol, batch = PROTOCOLS["study"], len(rows) // settings.more
+    protocol, batch = PROTOCOLS["plain"], len(rows) // settings.more
     recipe = replace(protocol, lr=rate, batch=batch, epochs=protocol.epochs // settings.more)
     net, seeds = build(network, real.shape, len(real.classes)), _seeds(settings, 0)
     trained = train(net, real.train_images[rows], real.train_labels[rows], recipe, seeds)

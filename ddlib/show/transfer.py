@@ -114,7 +114,7 @@ def _finish_runs(figure: Figure, study: Study, measured: str) -> Figure:
 def two_protocols(
     tables: Mapping[int, tuple[Sequence[str], Float[Tensor, "m p s"]]], profile: str
 ) -> Figure:
-    """Lead over random images under protocol `dc` over that under `study`, a point for each set.
+    """Lead over random images under `augmented` over that under `plain`, a point for each set.
 
     On the line the protocol changes nothing but the level. One panel for each ipc.
     """
@@ -128,7 +128,7 @@ def two_protocols(
             axis.plot(*points, look.marker, color=look.color, alpha=0.8, label=look.label)
         axis.axline((0, 0), slope=1, color="#BBBBBB", linewidth=1)
         axis.set_title(f"images per class: {ipc}", fontsize=9)
-        axis.set_xlabel("lead under 'study', points", fontsize=8)
-    axes[0][0].set_ylabel("lead under 'dc', points", fontsize=8)
+        axis.set_xlabel("lead under 'plain', points", fontsize=8)
+    axes[0][0].set_ylabel("lead under 'augmented', points", fontsize=8)
     axes[0][0].legend(fontsize=6, frameon=False)
     return finish(figure, list(axes[0]), profile)

@@ -178,21 +178,21 @@ def digits_set(device: str) -> tuple[ImageData, DistilledSet]:
     return real, ddlib.distill(real, ddlib.RandomSelection(ipc=10))
 
 
-def study_ours(device: str) -> Work:
-    """Protocol "study" on 100 digits: 300 steps on all images, 20 networks."""
+def whole_ours(device: str) -> Work:
+    """Protocol "plain" on 100 digits: 300 steps on all images, 20 networks."""
     real, chosen = digits_set(device)
-    return lambda: ddlib.evaluate(chosen, real, "study", len(NETS))
+    return lambda: ddlib.evaluate(chosen, real, "plain", len(NETS))
 
 
-def study_plain(device: str) -> Work:
+def whole_plain(device: str) -> Work:
     real, chosen = digits_set(device)
     test = (real.test_images, real.test_labels)
     recipe = Recipe(epochs=300)
     return lambda: evaluate_plainly(chosen.images, chosen.labels, test, recipe, width=32, depth=2)
 
 
-def dc_recipe(device: str) -> tuple[ImageData, Recipe]:
-    """Protocol "dc": a few epochs at laptop size on a CPU, a tenth of it at full size on a GPU."""
+def augmented_recipe(device: str) -> tuple[ImageData, Recipe]:
+    """Protocol "augmented": a few epochs of laptop size on a CPU, a tenth at full size on a GPU."""
     small = device == "cpu"
     real = random_data(recorded_shape(device), device, 100, 1000)
     kinds = tuple(ddlib.augment.KINDS)
@@ -200,18 +200,18 @@ def dc_recipe(device: str) -> tuple[ImageData, Recipe]:
     return real, Recipe(epochs=epochs, batch=256, weight_decay=5e-4, augment=kinds)
 
 
-def dc_ours(device: str) -> Work:
-    real, recipe = dc_recipe(device)
+def augmented_ours(device: str) -> Work:
+    real, recipe = augmented_recipe(device)
     chosen = DistilledSet.of(real, real.train_images, real.train_labels)
     test = (real.test_images, real.test_labels)
     return lambda: train_and_test(chosen, test, "convnet", recipe, NETS)
 
 
-def dc_training(together: int) -> Callable[[str], Work]:
+def augmented_training(together: int) -> Callable[[str], Work]:
     """Only the training, with so many networks in one `vmap`."""
 
     def setup(device: str) -> Work:
-        real, recipe = dc_recipe(device)
+        real, recipe = augmented_recipe(device)
         net = build("convnet", real.shape, 10)
         data = real.train_images, real.train_labels
         return lambda: train(net, *data, recipe, NETS, together=together)
@@ -219,8 +219,8 @@ def dc_training(together: int) -> Callable[[str], Work]:
     return setup
 
 
-def dc_plain(device: str) -> Work:
-    real, recipe = dc_recipe(device)
+def augmented_plain(device: str) -> Work:
+    real, recipe = augmented_recipe(device)
     test = (real.test_images, real.test_labels)
     width = 64 if real.shape[1] < 32 else 128
     images, labels = real.train_images, real.train_labels
@@ -274,7 +274,7 @@ def distill_digits(ipc: int) -> Callable[[str], Work]:
 
 
 def evaluate_digits(device: str) -> Work:
-    """`ddlib.evaluate` with its defaults: five networks, protocol "study"."""
+    """`ddlib.evaluate` with its defaults: five networks, protocol "plain"."""
     real, chosen = digits_set(device)
     return lambda: ddlib.evaluate(chosen, real)
 
@@ -290,12 +290,12 @@ CASES: dict[str, Callable[[str], Work]] = {
     "bptt_ours": bptt_ours,
     "dsa_plain": dsa_plain,
     "dsa_ours": dsa_ours,
-    "study_plain": study_plain,
-    "study_ours": study_ours,
-    "dc_plain": dc_plain,
-    "dc_ours": dc_ours,
-    "one_by_one": dc_training(1),
-    "side_by_side": dc_training(len(NETS)),
+    "whole_plain": whole_plain,
+    "whole_ours": whole_ours,
+    "augmented_plain": augmented_plain,
+    "augmented_ours": augmented_ours,
+    "one_by_one": augmented_training(1),
+    "side_by_side": augmented_training(len(NETS)),
     "distill_ipc1": distill_digits(1),
     "distill_ipc10": distill_digits(10),
     "evaluate_digits": evaluate_digits,

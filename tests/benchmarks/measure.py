@@ -39,14 +39,16 @@ COMPARISONS = {
     ),
     "bptt_step": ("One of BPTT, ipc 1, 150 inner steps", "bptt_plain", "bptt_ours", None),
     "dsa_step": ("One match of DSA, ipc 10", "dsa_plain", "dsa_ours", 1.5),
-    "evaluation_study": ("20 networks on 100 digits, 'study'", "study_plain", "study_ours", 1.0),
-    "evaluation_dc": ("20 networks on 100 images, 'dc'", "dc_plain", "dc_ours", 1.0),
+    "evaluation_plain": ("20 networks on 100 digits, 'plain'", "whole_plain", "whole_ours", 1.0),
+    "evaluation_augmented": (
+        "20 networks on 100 images, 'augmented'", "augmented_plain", "augmented_ours", 1.0,
+    ),
     "vmap": ("20 networks in one vmap against one by one", "one_by_one", "side_by_side", None),
 }  # fmt: skip
 ALONE = {
     "distill_ipc1": "ddlib.distill, DM defaults, digits, ipc 1",
     "distill_ipc10": "ddlib.distill, DM defaults, digits, ipc 10",
-    "evaluate_digits": "ddlib.evaluate, five networks, digits, 'study'",
+    "evaluate_digits": "ddlib.evaluate, five networks, digits, 'plain'",
 }
 IMPORTS = ("torch", "ddlib")
 
