@@ -70,7 +70,8 @@ def by_sets(table: pd.DataFrame, value: str, confidence: float = CONFIDENCE) -> 
     means = set_means(table, value)
     if len(means) < 2:
         return Interval(float(means.mean()), nan, nan, nan, len(means), nan)
-    return _around(means, float(means.sem()), len(means) - 1, confidence)
+    error = float(means.std()) / sqrt(len(means))
+    return _around(means, error, len(means) - 1, confidence)
 
 
 def _around(means: pd.Series, error: float, freedom: float | int, confidence: float) -> Interval:
@@ -106,13 +107,13 @@ def _mean_squares(
 ) -> tuple[tuple[int, int], tuple[float, float, float]]:
     """The mean squares of sets, of networks and of the rest, and how many sets and networks."""
     wide = table.pivot(index=SET, columns=NETWORK, values=value)
-    s, n = wide.shape
-    if min(s, n) < 2 or wide.isna().any(axis=None):
+    y = wide.to_numpy(float)
+    (s, n), known = y.shape, int(np.isfinite(y).sum())
+    if min(s, n) < 2 or known < s * n:
         raise ValueError(
             f"components need every network on every set and two or more of each; found {s} sets, "
-            f"{n} networks and {int(wide.notna().sum(axis=None))} values. Use by_sets otherwise"
+            f"{n} networks and {known} values. Use by_sets otherwise"
         )
-    y = wide.to_numpy(float)
     of_sets, of_networks = y.mean(1, keepdims=True), y.mean(0, keepdims=True)
     rest = y - of_sets - of_networks + y.mean()
     return (s, n), (

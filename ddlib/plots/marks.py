@@ -112,9 +112,10 @@ def matrix(
     if center is None:
         drawn = axis.imshow(values, cmap="cividis", aspect="auto")
     else:
-        far = np.nanmax(abs(values - center))
-        limits = {"vmin": center - far, "vmax": center + far}
-        drawn = axis.imshow(values, cmap="PuOr", aspect="auto", **limits)
+        far = float(np.nanmax(abs(values - center)))
+        drawn = axis.imshow(
+            values, cmap="PuOr", aspect="auto", vmin=center - far, vmax=center + far
+        )
     for i, line in enumerate(text or ()):
         for j, entry in enumerate(line):
             r, g, b, alpha = drawn.cmap(drawn.norm(values[i, j]))
@@ -135,8 +136,8 @@ def sheet(axis: Axes, images: Float[Tensor, "n c h w"], classes: Sequence[str]) 
     """
     drawn = arranged((images * 255).round().byte().cpu(), len(classes))
     axis.imshow(np.asarray(drawn), interpolation="nearest")
-    step, columns = drawn.width / len(classes), axis.get_gridspec().ncols
-    across = float(axis.figure.bbox.width / axis.figure.dpi / columns)
+    step, grid = drawn.width / len(classes), axis.get_gridspec()
+    across = float(axis.figure.bbox.width / axis.figure.dpi / (grid.ncols if grid else 1))
     axis.set_xticks(
         [step * (i + 0.5) for i in range(len(classes))], classes, fontsize=SMALL,
         rotation=90 if upright(classes, across) else 0,

@@ -45,7 +45,7 @@ WIDTH = 5.2  # inches
 SMALL = 8.6  # points
 LETTER = 0.55 * SMALL / 72  # inches that a letter is wide, about
 # What axes take from the settings when they are made; lines and legends would ask later.
-RC: dict[str, Any] = {
+RC: Any = {
     "font.size": 9,
     "axes.labelsize": 9,
     "xtick.labelsize": 9,
