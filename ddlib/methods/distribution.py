@@ -79,6 +79,11 @@ def mean_feature_distance(
 
     B_c are real and S_c synthetic images of class c, under one augmentation. The real side, which
     needs no gradient, runs `chunk` images at a time.
+
+    >>> real = torch.tensor([0.0, 2.0]).view(1, 2, 1, 1, 1)  # two images of one class
+    >>> made = torch.tensor([4.0]).view(1, 1, 1, 1, 1)
+    >>> mean_feature_distance(lambda x: x.flatten(1), real, made)  # (1 - 4)^2
+    tensor(9.)
     """
     with torch.no_grad():
         target = mean_features(embed, real, chunk)

@@ -195,6 +195,11 @@ def gradient_distance(real: Parameters, synthetic: Parameters) -> Float[Tensor, 
     g and h are the gradients of class c on real and on synthetic images. A row r of layer l holds
     the weights of one output: (k, out, ...) flattened from the third axis on. Biases and the
     scales of norm layers have no rows and are left out, as in the released code.
+
+    >>> g = {"weight": torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]), "bias": torch.tensor([[1.0, 1.0]])}
+    >>> h = {"weight": torch.tensor([[[0.0, 1.0], [0.0, 5.0]]]), "bias": torch.tensor([[0.0, 9.0]])}
+    >>> gradient_distance(g, h).round(decimals=3)  # a right angle and the same direction
+    tensor(1.)
     """
     weights = [name for name, g in real.items() if g.ndim > 2]
     return sum(row_distance(real[name], synthetic[name]).sum() for name in weights)
@@ -203,6 +208,12 @@ def gradient_distance(real: Parameters, synthetic: Parameters) -> Float[Tensor, 
 def row_distance(
     g: Float[Tensor, "k out *rest"], h: Float[Tensor, "k out *rest"]
 ) -> Float[Tensor, "k out"]:
-    """One minus the cosine of each row: 0 for the same direction, 1 for a right angle."""
+    """One minus the cosine of each row: 0 for the same direction, 1 for a right angle.
+
+    >>> g = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]])
+    >>> h = torch.tensor([[[3.0, 0.0], [0.0, 2.0], [-1.0, 0.0]]])
+    >>> row_distance(g, h).round(decimals=3)
+    tensor([[0., 1., 2.]])
+    """
     g, h = g.flatten(2), h.flatten(2)
     return 1 - (g * h).sum(2) / (g.norm(dim=2) * h.norm(dim=2) + EPS)

@@ -135,5 +135,9 @@ def trajectory_distance(
 
     `start` theta*_t and `goal` theta*_{t+M} lie on an expert's path, `end` theta_N is where N steps
     on the synthetic images lead from `start`. Standing still gives 1, arriving gives 0.
+
+    >>> start, goal = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])
+    >>> trajectory_distance(torch.tensor([[3.0, 0.0]]), start, goal)  # 4^2 / 5^2
+    tensor([0.6400])
     """
     return (end - goal).square().sum(1) / (start - goal).square().sum(1)
