@@ -12,7 +12,7 @@ from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
 from ddlib.methods.gradient import GradientMatching
 from ddlib.methods.trajectory import TrajectoryMatching
-from ddlib.presets import device_for, preset, profile
+from ddlib.presets import device_for, preset, profile, register
 from ddlib.results import Trace, load_recorded, load_result, load_trace
 
 __all__ = [
@@ -42,4 +42,5 @@ __all__ = [
     "load_trace",
     "preset",
     "profile",
+    "register",
 ]

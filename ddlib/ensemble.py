@@ -13,7 +13,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from ddlib.networks import initialize
+from ddlib.networks import initialize, with_weights
 from ddlib.seeds import generator
 
 Parameters = dict[str, Tensor]
@@ -63,9 +63,7 @@ def forward(
 
 def loaded(net: nn.Module, parameters: Parameters) -> nn.Module:
     """A frozen copy of `net` that has the weights of the one network in `parameters`."""
-    own = deepcopy(net)
-    own.load_state_dict({name: p[0] for name, p in parameters.items()}, assign=True)
-    return own.requires_grad_(False)
+    return with_weights(deepcopy(net), {name: p[0] for name, p in parameters.items()})
 
 
 def trainable(
@@ -91,7 +89,8 @@ def activation_bytes(net: nn.Module, shape: tuple[int, int, int]) -> int:
     layers = [layer for layer in net.modules() if not list(layer.children())]
     hooks = [layer.register_forward_hook(lambda *a: sizes.append(a[2].numel())) for layer in layers]
     with torch.device("meta"):
-        meta = {k: torch.empty(p.shape) for k, p in net.named_parameters()}
+        held = [*net.named_parameters(), *net.named_buffers()]
+        meta = {k: torch.empty(p.shape, dtype=p.dtype) for k, p in held}
         functional_call(net, meta, (torch.empty(1, *shape),))
     for hook in hooks:
         hook.remove()

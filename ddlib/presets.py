@@ -1,9 +1,11 @@
 """Settings by profile, method and images per class, each with its source."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -25,10 +27,33 @@ METHODS: dict[str, Callable[..., Method]] = {
     "mtt": TrajectoryMatching,
     "bptt": BPTT,
 }
+# How registered methods are set at an ipc and a profile, as `register` got it.
+REGISTERED: dict[str, Callable[[int, str], Mapping[str, Any]]] = {}
 # What a reader has decides the data: nothing, a laptop, a Colab GPU, a large GPU. The settings of
 # `fast` were chosen on validation images of `photos` (see `book/photos.py`) at 5 images per class,
 # so that each run ends within half a minute on one core; its networks are half as wide for that.
 DATASETS = {"fast": "photos", "laptop": "cifar10x16", "colab": "cifar10", "full": "cifar10"}
+
+
+def register(
+    method: type, settings: Callable[[int, str], Mapping[str, Any]] = lambda ipc, profile: {}
+) -> type:
+    """Make a method of your own known by its tag: to the command line, presets and records.
+
+    `settings(ipc, profile)` are those in which its presets differ from its defaults. It also works
+    as a decorator of the class; the command line finds the class with `--import MODULE`.
+    """
+    tag = getattr(method, "tag", None)
+    if not isinstance(tag, str) or not re.fullmatch("[a-z][a-z0-9_]*", tag):
+        raise ValueError(f"a method's tag must be a word like 'dm', of a-z, 0-9 and _; got {tag!r}")
+    if not hasattr(method, "__dataclass_fields__") or not callable(
+        getattr(method, "initialize", 0)
+    ):
+        raise ValueError(f"{method!r} must be a dataclass with a method initialize(real, seed)")
+    if METHODS.get(tag, method) is not method:
+        raise ValueError(f"there is a method {tag!r} already: {METHODS[tag]!r}; take another tag")
+    METHODS[tag], REGISTERED[tag] = method, settings
+    return method
 
 
 def profile() -> str:
@@ -64,6 +89,8 @@ def preset(tag: str, ipc: int, profile: str = "full") -> Method:
     }
     if tag in settings:
         return replace(method, **settings[tag](ipc, profile))
+    if tag in REGISTERED:
+        return replace(method, **REGISTERED[tag](ipc, profile))
     if tag in ("herding", "kcenter"):
         # Ten epochs at rate 0.01 are our choice; the papers do not state how theirs were trained.
         return replace(method, epochs=10, **_network(profile))
@@ -111,7 +138,7 @@ def _gradient(init: Init, ipc: int, profile: str) -> dict[str, int | float | str
         steps = 1000 * outer
         return {
             "steps": steps, "outer": outer, "inner_epochs": epochs, "batch_real": 256, "init": init,
-            "bfloat16": True,
+            "precision": "bfloat16",
         }  # fmt: skip
     steps, batch_real = {"laptop": (600, 64), "colab": (500, 128)}[profile]
     return {
