@@ -132,7 +132,7 @@ def _gradient(init: Init, ipc: int, profile: str) -> dict[str, int | float | str
     of the steps wants a longer one.
     """
     if profile == "fast":
-        return {"steps": 60, "outer": 10, "inner_epochs": 10, "lr": 1.0, **_network(profile)}
+        return {"steps": 100, "outer": 10, "inner_epochs": 10, "lr": 1.0, **_network(profile)}
     outer, epochs = (1, 1) if ipc == 1 else (10, 50) if ipc <= 10 else (50, 10)
     if profile == "full":
         steps = 1000 * outer
