@@ -67,6 +67,22 @@ def test_profile_comes_from_the_environment(
     assert ddlib.profile() == profile
 
 
+@pytest.mark.parametrize(("gpu", "given", "says"), [(1, None, 1), (1, "laptop", 0), (0, None, 0)])
+def test_who_has_a_gpu_and_has_not_chosen_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    gpu: bool,
+    given: str | None,
+    says: bool,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(gpu))
+    monkeypatch.delenv("DDLIB_PROFILE", raising=False)
+    if given:
+        monkeypatch.setenv("DDLIB_PROFILE", given)
+    ddlib.profile()
+    assert ('PROFILE = "colab"' in capsys.readouterr().out) == bool(says)
+
+
 def test_full_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert ddlib.device_for("laptop") == "cpu"
