@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
+import torch
 import tyro
 
 import ddlib
@@ -13,6 +14,7 @@ from ddlib.distillation import Method
 from ddlib.memory import keep_freed_memory
 from ddlib.own import Network, import_here
 from ddlib.presets import DATASETS, METHODS
+from ddlib.queue import overview, run_queue
 from ddlib.recording import record_cell
 from ddlib.sources import data_folder
 from ddlib.studies import OF_A_RECORD, QUESTIONS, record_study, repeat_study
@@ -111,9 +113,19 @@ class Record:
     nets: int = 5  # networks for each set, seeds 0, 1, ...
     note: str = ""  # what the passport says about the data file
     work: Path = data_folder() / "work"  # checkpoints and unfinished evaluations
+    queue: bool = False  # instead: the long runs, in order of value, one process a core
+    minutes: float | None = None  # of the queue; then everything is saved
+    dry_run: bool = False  # only show the queue and its expected core-hours
 
     def run(self) -> None:
         keep_freed_memory()
+        if self.dry_run:
+            print(overview())
+            return
+        if self.queue:
+            torch.set_num_threads(1)
+            run_queue(self.work, self.note, self.minutes)
+            return
         real = ddlib.load(DATASETS[self.profile], ddlib.device_for(self.profile))
         for ipc in self.ipcs:
             for tag in self.methods:

@@ -11,8 +11,8 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from ddlib.names import LABELS
 from ddlib.results import RECORDED, Result, load_result, recorded
-from ddlib.show import LOOKS
 from ddlib.studies import Study, findings, load_study
 
 VERDICTS = ("reproduced", "weaker", "not reached", "contradicted", "not tried")
@@ -84,7 +84,7 @@ def _level(claim: Mapping[str, Any], source: str, names: set[str], folder: Path)
         result = load_result(claim["result"], folder)
         ours, scale = _number(result), result.profile
         verdict = judge_level(result, claim["published"], claim["tolerance"])
-    text = f"{LOOKS[tag].label}, ipc {ipc.removeprefix('ipc')}, protocol {protocol}"
+    text = f"{LABELS[tag]}, ipc {ipc.removeprefix('ipc')}, protocol {protocol}"
     return Row(
         claim["id"], claim["chapter"], text, f"{claim['published']}{spread}", ours, scale,
         claim["differences"], source, verdict,

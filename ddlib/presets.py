@@ -131,7 +131,7 @@ def _gradient(init: Init, ipc: int, profile: str) -> dict[str, int | float | str
         steps = 1000 * outer
         return {
             "steps": steps, "outer": outer, "inner_epochs": epochs, "batch_real": 256, "init": init,
-            "bfloat16": True,
+            "precision": "bfloat16",
         }  # fmt: skip
     steps, batch_real = {"laptop": (600, 64), "colab": (500, 128)}[profile]
     return {

@@ -11,10 +11,9 @@ from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.claims import Row, ledger
 from ddlib.claims import corrections as ledger_corrections
 from ddlib.files import load_json
+from ddlib.names import LABELS, SCALES, scale_of
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import RECORDED, Result, Trace, recorded, result_name
-from ddlib.show import LOOKS, SCALES
-from ddlib.show.looks import scale_of
 from ddlib.studies import OWN_DATA, QUESTIONS, Study, load_study
 
 
@@ -91,7 +90,7 @@ def records(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
         for ipc in (1, 10, 50):
             mine = [result_name(DATASETS[p], tag, ipc, protocol) for p, protocol in columns]
             cells = ["recorded" if name in names else "*open*" for name in mine]
-            lines.append(f"| {LOOKS[tag].label} | {ipc} | " + " | ".join(cells) + " |")
+            lines.append(f"| {LABELS[tag]} | {ipc} | " + " | ".join(cells) + " |")
     return Markdown("\n".join(lines))
 
 

@@ -39,7 +39,7 @@ def test_full_gradient_matching_is_the_published_one(
         "batch": 256, "batch_real": 256, "lr": 0.1, "momentum": 0.5, "augment": tag == "dsa",
         "init": init, "network": "convnet",
     }  # fmt: skip
-    assert asdict(preset(tag, ipc, "full")) == {"ipc": ipc, "bfloat16": True, **published}
+    assert asdict(preset(tag, ipc, "full")) == {"ipc": ipc, "precision": "bfloat16", **published}
 
 
 def test_unknown_names_list_the_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from ddlib.instruments.gains import (
 )
 from ddlib.instruments.pixels import clipped as clip
 from ddlib.networks import NETWORKS, build
-from ddlib.show.looks import GRAY
+from ddlib.plots.style import GRAY
 from ddlib.studies import Keeper, Study, at_once
 from ddlib.training import Recipe
 

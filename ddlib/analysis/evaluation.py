@@ -16,7 +16,7 @@ from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.networks import Network, build
 from ddlib.own import findable
-from ddlib.training import Recipe, logits, networks_at_once, train
+from ddlib.training import Recipe, logits, networks_at_once, train, worth_compiling
 
 # Two named protocols; a number means nothing without the name of the one that made it.
 PROTOCOLS = {
@@ -98,6 +98,7 @@ def evaluate(
     seed: int = 0,
     network: Network = "convnet",
     executor: Executor | None = None,
+    compiled: bool | None = None,
 ) -> Evaluation:
     """Train `nets` fresh networks on `synthetic`, return their accuracies on `real`'s test images.
 
@@ -105,7 +106,8 @@ def evaluate(
     `executor` (a process pool, or a cluster's) each trains wherever it puts them, with the same
     result as here, and several GPUs take turns. `network` is a name or a function of your own
     (see `ddlib.networks.build`). A set from another pixel space is refused, and where test classes
-    are uneven the result has a balanced accuracy as well.
+    are uneven the result has a balanced accuracy as well. Training is `compiled` on request, or
+    where one network takes minutes.
     """
     if nets < 1:
         raise ValueError(f"nets must be at least 1; got {nets}")
@@ -115,14 +117,13 @@ def evaluate(
     bare = replace(synthetic.to(real.device), meta={}, history=())
     seeds, test = range(seed, seed + nets), (real.test_images, real.test_labels)
     if executor is None:
-        results = [train_and_test(bare, test, network, recipe, seeds)]
+        results = [train_and_test(bare, test, network, recipe, seeds, compiled=compiled)]
     else:
         findable(network)
         threads, bare, test = torch.get_num_threads(), bare.to("cpu"), tuple(t.cpu() for t in test)
+        given = bare, test, network, recipe
         tasks = [
-            executor.submit(
-                train_and_test, bare, test, network, recipe, [s], threads, in_turn(real.device, i)
-            )
+            executor.submit(train_and_test, *given, [s], threads, compiled, in_turn(real.device, i))
             for i, s in enumerate(seeds)
         ]
         results = [task.result() for task in tasks]
@@ -175,6 +176,7 @@ def train_and_test(
     recipe: Recipe,
     seeds: Sequence[int],
     threads: int | None = None,
+    compiled: bool | None = None,
     device: torch.device | None = None,
 ) -> list[tuple[float, float]]:
     """Accuracy and balanced accuracy in percent of one network per seed: what an executor gets.
@@ -190,10 +192,13 @@ def train_and_test(
     images, labels = synthetic.images, synthetic.labels
     net = build(network, tuple(images.shape[1:]), len(synthetic.classes))
     together = networks_at_once(net, images, recipe)
+    if compiled is None:
+        compiled = worth_compiling(net, images, recipe)
+    how = {"together": together, "compiled": compiled}
     pairs = []
     for i in range(0, len(seeds), together):
-        parameters = train(net, images, labels, recipe, seeds[i : i + together], together=together)
-        right = logits(net, parameters, test[0]).argmax(2) == test[1]
+        parameters = train(net, images, labels, recipe, seeds[i : i + together], **how)
+        right = logits(net, parameters, test[0], compiled=compiled).argmax(2) == test[1]
         shares = 100 * right.sum(1) / len(test[1])
         pairs += zip(shares.tolist(), balanced_accuracy(right, test[1]).tolist(), strict=True)
     return pairs

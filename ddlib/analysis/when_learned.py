@@ -172,6 +172,10 @@ def first_recognized(right: Bool[Tensor, "t *a"], steps: Sequence[int]) -> Float
 
     It is the first measured step at which the image is classified right, and at more than half of
     the measurements from there on.
+
+    >>> right = torch.tensor([[True, False], [False, True], [True, True], [True, True]])
+    >>> first_recognized(right, steps=(1, 2, 5, 10))
+    tensor([1., 2.])
     """
     left = torch.arange(len(right), 0, -1, device=right.device).view(-1, *[1] * (right.ndim - 1))
     since = right.flip(0).cumsum(0).flip(0)  # right answers from here on
@@ -189,6 +193,9 @@ def settled(curve: Float[Tensor, " t"], steps: Sequence[int]) -> float:
     """The first step at which a curve has 90 percent of its own final level.
 
     A high curve passes every mark before a low one. This asks instead when it stops rising.
+
+    >>> settled(torch.tensor([10.0, 50.0, 92.0, 100.0, 100.0]), steps=(1, 2, 5, 10, 20))
+    5.0
     """
     return float(steps[int((curve >= SETTLED * level(curve)).int().argmax())])
 

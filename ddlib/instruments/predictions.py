@@ -18,7 +18,12 @@ def predictions(
 
 
 def correct(predicted: UInt8[Tensor, "*m t"], labels: Int[Tensor, " t"]) -> Float[Tensor, "*m"]:
-    """Share of the images that each network classifies as labeled, in percent."""
+    """Share of the images that each network classifies as labeled, in percent.
+
+    >>> predicted = torch.tensor([[0, 1, 1, 1]], dtype=torch.uint8)
+    >>> correct(predicted, torch.tensor([0, 0, 1, 1]))
+    tensor([75.])
+    """
     return 100 * (predicted == labels).float().mean(-1)
 
 
@@ -33,6 +38,12 @@ def alike(
     consistency: the share of images that both get right or both get wrong, less what it would be
     if the errors of one told nothing about those of the other;
     both wrong: among the images that both get wrong, the share with the same wrong class.
+
+    >>> a = torch.tensor([[0, 0, 1, 1]], dtype=torch.uint8)
+    >>> b = torch.tensor([[0, 1, 1, 1]], dtype=torch.uint8)
+    >>> found = alike(a, b, labels=torch.tensor([1, 1, 0, 0]))  # `a` errs everywhere
+    >>> dict(zip(MEASURES, found[0, 0].round(decimals=3).tolist()))  # chance 1/2 · 1/4 + 1/2 · 3/4
+    {'agreement': 0.75, 'kappa': 0.5, 'consistency': 0.0, 'both wrong': 1.0}
     """
     classes = int(max(a.max(), b.max(), labels.max())) + 1
     often = [torch.stack([(p == k).float().mean(1) for k in range(classes)], 1) for p in (a, b)]
@@ -61,7 +72,11 @@ def _same_error(
 def known_mean(
     values: Float[Tensor, "*s"], weights: Float[Tensor, " n"], dim: int
 ) -> Float[Tensor, "*rest"]:
-    """The weighted mean along one axis of what is not NaN; NaN where nothing is left."""
+    """The weighted mean along one axis of what is not NaN; NaN where nothing is left.
+
+    >>> known_mean(torch.tensor([1.0, torch.nan, 4.0]), torch.tensor([1.0, 1.0, 2.0]), 0)
+    tensor(3.)
+    """
     shape = [-1 if axis == dim else 1 for axis in range(values.ndim)]
     counted = weights.view(shape) * values.isfinite()
     return (values.nan_to_num() * counted).sum(dim) / counted.sum(dim)

@@ -1,5 +1,18 @@
 """The figures of the book, one function each: functions of results, and nothing else draws."""
 
+from ddlib.names import SCALES
+from ddlib.plots import (
+    LOOKS,
+    Look,
+    accuracies,
+    accuracy_by_ipc,
+    attempt,
+    control,
+    distances,
+    images,
+    slider,
+    source,
+)
 from ddlib.show.agreement import (
     agreement_gaps,
     agreements,
@@ -36,8 +49,6 @@ from ddlib.show.influence import (
     substitutes,
     sums_and_groups,
 )
-from ddlib.show.looks import LOOKS, SCALES, Look
-from ddlib.show.methods import accuracies, accuracy_by_ipc, control, distances, images, slider
 from ddlib.show.mixing import (
     mixing_changes,
     mixing_controls,
@@ -66,7 +77,6 @@ from ddlib.show.semantics import (
     spurious_color,
     traits_meaning,
 )
-from ddlib.show.text import attempt, source
 from ddlib.show.transfer import gain_runs, gain_table, kept_runs, two_protocols
 from ddlib.show.when_learned import (
     first_steps,

@@ -12,7 +12,8 @@ from torch import Tensor
 from ddlib.instruments.agreement_gaps import gaps, to_pool
 from ddlib.instruments.matching import POOLS, QUANTITIES
 from ddlib.instruments.predictions import MEASURES
-from ddlib.show.looks import LOOKS, Look, beside, closed, finish, name_rows
+from ddlib.plots.marks import matrix
+from ddlib.plots.style import LOOKS, Look, beside, finish, name_rows, panels
 from ddlib.studies import Study
 
 POOL_LOOKS = {
@@ -125,20 +126,11 @@ def likeness_levels(study: Study, tag: str, measure: str = "agreement") -> Figur
     names = [LOOKS[tag].label, *(POOL_LOOKS[p].label for p in POOLS)]
     for gap in (", ", " (", " matching"):  # where a name that is too long is broken
         names = [name.replace(gap, gap.replace(" ", "\n")) for name in names]
-    figure, axis = plt.subplots(figsize=(7.4, 4.8), layout="constrained")
-    drawn = axis.imshow(table.numpy(), cmap="cividis")
-    middle = (table[table.isfinite()].max() + table[table.isfinite()].min()) / 2
-    for (i, j), value in zip(
-        torch.cartesian_prod(torch.arange(5), torch.arange(5)), table.flatten(), strict=True
-    ):
-        text = "–" if value.isnan() else f"{value:.3f}"
-        axis.text(j, i, text, ha="center", va="center", fontsize=9,
-                  color="white" if value < middle else "black")  # fmt: skip
-    axis.set_xticks(range(5), names, fontsize=7)
-    axis.set_yticks(range(5), names, fontsize=7)
+    figure, (axis,) = panels(width=7.4, height=4.8)
+    text = [["–" if v.isnan() else f"{v:.3f}" for v in row] for row in table]
+    drawn = matrix(axis, table.numpy(), names, names, text=text)
     figure.colorbar(drawn, label=f"mean {measure}")
-    finish(figure, [], study.profile)
-    return closed(figure)
+    return finish(figure, [], study.profile)
 
 
 def missed_stops(study: Study) -> Figure:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ddlib.analysis.curvature import gains
 from ddlib.instruments.hessian import released_stop, smoothed
-from ddlib.show.looks import GRAY, LOOKS, Look, finish, legend_below
+from ddlib.plots.style import GRAY, LOOKS, Look, finish, legend_below
 from ddlib.studies import Study
 
 OWN = LOOKS | {"real": Look("sample of real images", "#000000", "*")}
@@ -53,7 +53,7 @@ def curvature_along(study: Study) -> Figure:
         axis.set_xlabel("steps of real training before the measurement")
     axes[0].set_ylabel("trace of the Hessian")
     axes[0].set_ylim(0, None)
-    legend_below(figure, columns=4)
+    legend_below(figure)
     return finish(figure, list(axes), study.profile)
 
 
@@ -75,7 +75,7 @@ def curvature_beside_real(study: Study) -> Figure:
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2) if low < 1.2 * t and t < 1.2 * high]
     axes[0].set_yticks(ticks, [str(t) for t in ticks])
     axes[0].set_ylabel("multiple of that on real images")
-    legend_below(figure, columns=4)
+    legend_below(figure)
     return finish(figure, list(axes), study.profile)
 
 
@@ -107,7 +107,7 @@ def confidence_along(study: Study) -> Figure:
         loss, trace = (study.pick(k, source=name) for k in ("loss", "trace"))
         _mean_line(axes[1], loss.mean((0, 2)), trace.mean((0, 2, 3)), name)
     axes[0].set(xlabel="steps of real training", ylabel="uncertainty", ylim=(0, None))
-    legend_below(figure, columns=4)
+    legend_below(figure)
     axes[1].invert_xaxis()
     axes[1].set(xlabel="mean loss on the set (falls to the right)", ylim=(0, None))
     axes[1].set_ylabel("trace of the Hessian")
@@ -133,7 +133,7 @@ def turns(study: Study) -> Figure:
         axis.axhline(0, color="#555555", linewidth=0.8)
     axes[1].set_xlabel("steps of real training before the turn")
     axes[0].set_ylabel(f"points gained in {turn} steps", fontsize=8)
-    legend_below(figure, columns=4)
+    legend_below(figure)
     return finish(figure, list(axes), study.profile)
 
 

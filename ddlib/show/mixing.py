@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.leads import runs_at
-from ddlib.show.looks import LOOKS, beside, finish, legend_below, name_rows
+from ddlib.plots.style import LOOKS, beside, finish, legend_below, name_rows
 from ddlib.studies import Study
 
 CONTROL_LABELS = {

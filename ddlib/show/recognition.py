@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.analysis.recognition import LONG, MAIN, level, recognized
-from ddlib.show.looks import GRAY, LOOKS, finish
+from ddlib.plots.style import GRAY, LOOKS, finish
 from ddlib.studies import Study
 
 # The bars of the released chart, digitized from its stored image: trajectory matching, BPTT,

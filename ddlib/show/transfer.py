@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.gains import gains, kept
-from ddlib.show.looks import GRAY, LOOKS, finish, name_rows
+from ddlib.plots.marks import matrix
+from ddlib.plots.style import GRAY, LOOKS, finish, name_rows, panels
 from ddlib.studies import Study
 
 
@@ -25,25 +26,14 @@ def gain_table(study: Study) -> Figure:
     sources, rows = _but_random(study)
     table = gains(study)[:, rows].flatten(2)
     networks = study.axes["network"]
-    figure, axis = plt.subplots(
-        figsize=(0.9 * len(sources) + 2.1, 0.4 * len(networks) + 1.3), layout="constrained"
-    )
-    most = float(table.mean(2).abs().max())
-    axis.imshow(table.mean(2).numpy(), cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
-    for i, row in enumerate(table):
-        for j, runs in enumerate(row):
-            color = "white" if abs(float(runs.mean())) > 0.6 * most else "black"
-            axis.text(j, i, _mean(runs), ha="center", va="center", color=color, fontsize=8)
+    figure, (axis,) = panels(width=0.9 * len(sources) + 2.1, height=0.4 * len(networks) + 1.3)
+    labels = [LOOKS[source].label.replace(" ", "\n") for source in sources]
+    text = [[_mean(runs) for runs in row] for row in table]
+    matrix(axis, table.mean(2).numpy(), networks, labels, text=text, center=0.0)
     for row in _group_starts(study):
         axis.axhline(row - 0.5, color="white", linewidth=4)
-    labels = [LOOKS[source].label.replace(" ", "\n", 1) for source in sources]
-    axis.set_xticks(range(len(sources)), labels, fontsize=8)
-    axis.set_yticks(range(len(networks)), networks, fontsize=8)
-    axis.tick_params(length=0)
-    axis.set_xlabel(f"points above random images in the same network, {_runs(study)}", fontsize=8)
-    finish(figure, [axis], study.profile)
-    axis.grid(False)
-    return figure
+    axis.set_xlabel(f"points above random images in the same network, {_runs(study)}")
+    return finish(figure, [], study.profile)
 
 
 def _group_starts(study: Study) -> list[int]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.analysis.when_learned import SETTLED, SOURCES, settled
-from ddlib.show.looks import LOOKS, Look, finish
+from ddlib.plots.style import LOOKS, Look, finish
 from ddlib.studies import Study
 
 YARDSTICK_LOOKS = {

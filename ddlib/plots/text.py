@@ -2,16 +2,17 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from IPython.display import Markdown
 
 
-def source(function: Callable) -> Markdown:
+def source(function: Callable[..., Any]) -> Markdown:
     """The source of a function as the package has it, so that shown code cannot drift."""
     return Markdown(f"```python\n{inspect.getsource(function)}```")
 
 
-def attempt(check: Callable[[Callable], None], answer: Callable) -> None:
+def attempt(check: Callable[[Callable[..., Any]], None], answer: Callable[..., Any]) -> None:
     """Run an exercise's check on an answer and say what it found."""
     try:
         check(answer)

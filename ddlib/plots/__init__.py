@@ -1,0 +1,23 @@
+"""What the book draws with: one style, a few marks, and widgets for pages without a kernel."""
+
+from ddlib.plots.comparison import comparison
+from ddlib.plots.gallery import gallery
+from ddlib.plots.sets import accuracies, accuracy_by_ipc, distances, images
+from ddlib.plots.slider import control, slider
+from ddlib.plots.style import LOOKS, Look
+from ddlib.plots.text import attempt, source
+
+__all__ = [
+    "LOOKS",
+    "Look",
+    "accuracies",
+    "accuracy_by_ipc",
+    "attempt",
+    "comparison",
+    "control",
+    "distances",
+    "gallery",
+    "images",
+    "slider",
+    "source",
+]
