@@ -146,7 +146,7 @@ def _arrays(path: Path, experiment: int) -> Content:
     """Kernel methods: one archive of arrays."""
     check_archive(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as content, np.load(content, allow_pickle=False) as file:
             names = [{"images", "image"} & set(file.files), {"labels", "label"} & set(file.files)]
             if not all(names):
                 raise ValueError(f"its arrays are {file.files}, and no 'images' and 'labels'")
@@ -155,7 +155,8 @@ def _arrays(path: Path, experiment: int) -> Content:
         raise ForeignFileError(f"{path} cannot be read as an archive of arrays: {error}") from None
     if any(array.dtype.kind not in "biuf" for array in arrays):
         raise ForeignFileError(f"{path}: images and labels must be numbers")
-    return Content(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
+    native = (np.ascontiguousarray(a, dtype=a.dtype.newbyteorder("=")) for a in arrays)
+    return Content(*map(torch.from_numpy, native))
 
 
 LAYOUTS: dict[str, Layout] = {
