@@ -198,7 +198,9 @@ def _told() -> Iterator[None]:
 # ---- when it pays ---------------------------------------------------------------------------
 
 
-def pays(net: nn.Module, shape: tuple[int, int, int], passes: float, device: torch.device) -> bool:
+def pays(
+    net: nn.Module, shape: tuple[int, int, int], passes: int | float, device: torch.device
+) -> bool:
     """Is work of so many `passes` of one image through `net` long enough to be compiled?
 
     It depends on the work alone and not on a clock, so that a resumed run decides as before.
@@ -207,7 +209,7 @@ def pays(net: nn.Module, shape: tuple[int, int, int], passes: float, device: tor
 
 
 def plain_seconds(
-    net: nn.Module, shape: tuple[int, int, int], passes: float, device: torch.device
+    net: nn.Module, shape: tuple[int, int, int], passes: int | float, device: torch.device
 ) -> float:
     """Rough seconds of so many passes in plain float32 on one core, or on a large GPU."""
     return passes * operations(net, shape) / SPEED[device.type if device.type == "cuda" else "cpu"]

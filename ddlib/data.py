@@ -124,7 +124,7 @@ class ImageData:
         )
 
     def _repr_html_(self) -> str:
-        from ddlib.pictures import by_class, figure
+        from ddlib.plots.pictures import by_class, figure
 
         return figure(repr(self), by_class(self.train_images, self.train_labels, self), self)
 

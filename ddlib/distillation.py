@@ -64,7 +64,7 @@ class CompilableMethod(LearningMethod, Protocol):
 
     network: Network
 
-    def passes(self, real: ImageData) -> float:
+    def passes(self, real: ImageData) -> int | float:
         """Passes of one image through the network in all steps, derivatives counted as passes."""
 
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from ddlib.checks import check_finite, checked_classes
-from ddlib.files import damaged, write_with
+from ddlib.files import check_archive, damaged, write_with
 
 TORCHVISION = {
     "cifar10": "CIFAR10",
@@ -45,6 +45,7 @@ def fetch_npz(name: str) -> dict[str, np.ndarray]:
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """The four arrays of a dataset file: uint8 images (n, h, w, c) and labels, train and test."""
     names = [f"{s}_{k}" for s in ("train", "test") for k in ("images", "labels")]
+    check_archive(path)
     with open(path, "rb") as content:
         try:
             with np.load(content, allow_pickle=False) as file:

@@ -146,6 +146,12 @@ def check_fits(synthetic: DistilledSet, real: ImageData) -> None:
             f"the set's classes are not those of {real.name}{order}: {synthetic.classes} against "
             f"{real.classes}"
         )
+    if synthetic.whitening != real.whitening:
+        raise ValueError(
+            f"the set was made in another pixel space: its whitening is "
+            f"{synthetic.whitening or 'none'}, that of {real.name} {real.whitening or 'none'}. "
+            "Judge it on whitening(real).apply(real), from ddlib.whiten, or on the plain data"
+        )
     for what, field in (("means", "mean"), ("spreads", "std")):
         theirs, ours = getattr(synthetic, field), getattr(real, field)
         if max(abs(a - b) for a, b in zip(theirs, ours, strict=True)) > TOLERANCE:
@@ -154,12 +160,6 @@ def check_fits(synthetic: DistilledSet, real: ImageData) -> None:
                 f"of {real.name} {ours}. Load the data as they were then, or move the set with "
                 "ddlib.channels.to_pixels and from_pixels"
             )
-    if synthetic.whitening != real.whitening:
-        raise ValueError(
-            f"the set was made in another pixel space: its whitening is "
-            f"{synthetic.whitening or 'none'}, that of {real.name} {real.whitening or 'none'}. "
-            "Judge it on whitening(real).apply(real), from ddlib.whiten, or on the plain data"
-        )
 
 
 def in_turn(device: torch.device, task: int) -> torch.device:

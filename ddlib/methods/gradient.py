@@ -91,7 +91,7 @@ class GradientMatching:
 
         return loss
 
-    def passes(self, real: ImageData) -> float:
+    def passes(self, real: ImageData) -> int | float:
         """Three for a gradient, nine for one that is differentiated by its images."""
         k = len(real.classes)
         matches = self.steps * k * (3 * self.batch_real + 9 * self.ipc)

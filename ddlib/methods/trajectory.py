@@ -99,7 +99,7 @@ class TrajectoryMatching:
 
         return loss
 
-    def passes(self, real: ImageData) -> float:
+    def passes(self, real: ImageData) -> int | float:
         """Three for a gradient, of experts and of students, and nine for a student's adjoint."""
         n = len(real.classes) * self.ipc
         epochs = self.max_start - 1 + self.expert_epochs
