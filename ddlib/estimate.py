@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ddlib.data import ImageData, check_ipc
-from ddlib.distillation import Method
+from ddlib.distillation import LearningMethod, Method
 from ddlib.seeds import generator
 
 KEPT = 11  # copies of the synthetic images in the loop: ten snapshots, and the last good ones
@@ -38,7 +38,9 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self.most, self.sizes = 0, WeakKeyDictionary((t.untyped_storage(), t.nbytes) for t in known)
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         made = function(*args, **(kwargs or {}))
         tensors = [t for t in tree_leaves(made) if isinstance(t, Tensor) and not t.is_meta]
         self.sizes.update((s, s.nbytes()) for s in (t.untyped_storage() for t in tensors))
@@ -59,14 +61,15 @@ def estimate(
     check_ipc(real, method.ipc)
     if not method.steps:
         raise ValueError(f"method {method.tag!r} only selects images: it has no steps to time")
+    learner = cast(LearningMethod, method)  # because it has steps
     data = (real.train_images, real.train_labels, real.test_images, real.test_labels)
     with Watch(*data) as watch:
         variables = {k: v.detach().clone() for k, v in method.initialize(real, seed).items()}
         for variable in variables.values():
             variable.requires_grad_(variable.is_floating_point())
-        optimizer = method.optimizer(variables)  # the first one imports much, here and not below
+        optimizer = learner.optimizer(variables)  # the first one imports much, here and not below
         clock = [time.perf_counter()]
-        objective = method.objective(real, seed, folder)
+        objective = learner.objective(real, seed, folder)
         clock.append(time.perf_counter())
 
         def step(number: int) -> None:

@@ -20,10 +20,21 @@ PER_CLASS, CLASSES = 4, 20  # images shown of each class, and classes
 class Space(Protocol):
     """Who says how standardized images become pixels, and what the classes are called."""
 
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    whitening: str | None
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of each channel."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Of each channel."""
+
+    @property
+    def whitening(self) -> str | None:
+        """How the channels were mixed, if they were."""
 
 
 def arranged(frame: UInt8[Tensor, "n c h w"], classes: int) -> Image.Image:

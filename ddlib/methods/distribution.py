@@ -64,7 +64,7 @@ class DistributionMatching:
 
     def passes(self, real: ImageData) -> float:
         """Features of the real images; features of the synthetic ones, and their gradient."""
-        return self.steps * len(real.classes) * (self.batch_real + 3 * self.ipc)
+        return float(self.steps * len(real.classes) * (self.batch_real + 3 * self.ipc))
 
 
 def mean_feature_distance(
@@ -108,7 +108,7 @@ def compiled_distance(
     """`mean_feature_distance` in the embedding of `net` by compiled functions."""
     embed = function_of(net, embedding_of, compiled=True)
     pull = function_of(net, distance_of, compiled=True)
-    weights = {name: p for name, p in net.embed.named_parameters()}
+    weights = {name: p for name, p in net.get_submodule("embed").named_parameters()}
     target = mean_features(partial(embed, weights), real, chunk)
     gradient, value = pull(weights, target, synthetic)
     return tied(value, gradient.flatten(), synthetic.flatten())
@@ -116,7 +116,8 @@ def compiled_distance(
 
 def embedding_of(net: nn.Module) -> Function:
     """Weights of the embedding and images to features."""
-    return lambda weights, images: functional_call(net.embed, weights, (images,))
+    embed = net.get_submodule("embed")
+    return lambda weights, images: functional_call(embed, weights, (images,))
 
 
 def distance_of(net: nn.Module) -> Function:
