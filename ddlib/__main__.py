@@ -1,7 +1,7 @@
 """`python -m ddlib distill | evaluate | record | study | repeat`: from the command line."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
@@ -47,7 +47,7 @@ def any_method() -> Any:
     ]
 
 
-def _first_line(kind: type) -> str:
+def _first_line(kind: Any) -> str:
     return (kind.__doc__ or "").strip().split("\n")[0]
 
 
@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _command(arguments: Sequence[str]) -> Any:
     rest = _without_imports(arguments)
     Distill.__annotations__["method"] = any_method()  # which may have grown since
-    commands = {
+    commands: dict[str, Callable[..., Any]] = {
         "distill": Distill, "evaluate": Evaluate, "record": Record, "study": Study,
         "repeat": Repeat,
     }  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -124,14 +125,15 @@ class ImageData:
         )
 
     def _repr_html_(self) -> str:
-        from ddlib.plots.pictures import by_class, figure
+        from ddlib.pictures import by_class, figure
 
         return figure(repr(self), by_class(self.train_images, self.train_labels, self), self)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one image."""
-        return tuple(self.train_images.shape[1:])
+        c, h, w = self.train_images.shape[1:]
+        return c, h, w
 
     @property
     def device(self) -> torch.device:
@@ -141,7 +143,7 @@ class ImageData:
     def identity(self) -> dict[str, str]:
         """Digests of all that a method sees: a checkpoint belongs to data that have the same."""
         space = {"mean": self.mean, "std": self.std, "whitening": self.whitening}
-        parts = {
+        parts: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {
             "images": ({"train": self.train_images}, {}),
             "labels": ({"train": self.train_labels}, {}),
             "classes": ({}, {"classes": self.classes}),

@@ -84,7 +84,7 @@ def trainable(
     return partial(forward, net, leaves), list(leaves.values())
 
 
-def activation_bytes(net: nn.Module, shape: tuple[int, int, int]) -> int:
+def activation_bytes(net: nn.Module, shape: tuple[int, ...]) -> int:
     """Bytes that one image of `shape` leaves in the layers of `net`, as float32."""
     sizes: list[int] = []
     layers = [layer for layer in net.modules() if not list(layer.children())]
@@ -123,9 +123,7 @@ def graph_images(net: nn.Module, shape: tuple[int, int, int], device: torch.devi
     return max(1, memory // (2 * activation_bytes(net, shape)))
 
 
-def side_by_side(
-    net: nn.Module, batch: int, shape: tuple[int, int, int], device: torch.device
-) -> int:
+def side_by_side(net: nn.Module, batch: int, shape: tuple[int, ...], device: torch.device) -> int:
     """How many networks to train in one `vmap` on batches of `batch` images.
 
     A CPU gains nothing from grouped convolutions (measured, see the run-times page), so there

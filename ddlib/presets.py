@@ -79,7 +79,7 @@ def preset(tag: str, ipc: int, profile: str = "full") -> Method:
     if profile not in DATASETS:
         raise ValueError(f"unknown profile {profile!r}; choose one of: {', '.join(DATASETS)}")
     method = METHODS[tag](ipc=ipc)
-    settings = {
+    settings: dict[str, Callable[[int, str], dict[str, Any]]] = {
         "dm": _distribution,
         "dc": partial(_gradient, "noise"),
         "dsa": partial(_gradient, "real"),

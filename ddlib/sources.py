@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ TORCHVISION = {
     "fashion_mnist": "FashionMNIST",
 }
 
-Array = np.ndarray | Tensor | Sequence  # of numbers, or of the names of classes
+Array = np.ndarray | Tensor | Sequence[Any]  # of numbers, or of the names of classes
 WHOLE = {torch.uint8: 255, torch.uint16: 65535}  # types of pixels, and their largest value
 MOST_CLASSES = 100_000  # a label beyond is a mistake, and its classes would fill the memory
 TEST_FOLDERS = ("test", "val", "valid", "validation")
@@ -72,7 +73,7 @@ def _download(name: str, path: Path) -> None:
             f"{name} is not at {path}. Install torchvision to download it, or put the file there."
         ) from None
     kind = getattr(datasets, TORCHVISION[name])
-    arrays = {}
+    arrays: dict[str, Any] = {}
     with TemporaryDirectory() as folder:
         for split in ("train", "test"):
             which = {"split": split} if name == "svhn" else {"train": split == "train"}
@@ -167,8 +168,8 @@ def as_classes(
             f"labels must count from 0 on; got {int(numbers.min())} to {int(numbers.max())}. "
             "Number your classes by np.unique(labels, return_inverse=True)[1]"
         )
-    names = map(str, range(int(numbers.max()) + 1)) if classes is None else classes
-    return numbers, checked_classes(tuple(names))
+    counted = map(str, range(int(numbers.max()) + 1))
+    return numbers, checked_classes(tuple(counted if classes is None else classes))
 
 
 def find_splits(path: Path) -> tuple[Path, Path] | None:

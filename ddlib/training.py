@@ -137,8 +137,8 @@ def train_steps(
     yield parameters
     for epoch in count():
         draws = generator(seed, "epoch", epoch, device=real.device)
-        for (rows,) in _batches(len(real.train_images), recipe.batch, [draws]):
-            x, y = real.train_images[rows], real.train_labels[rows]
+        for rows in _batches(len(real.train_images), recipe.batch, [draws]):
+            x, y = real.train_images[rows][0], real.train_labels[rows][0]  # of the one network
             theta.grad = gradient(x, y)
             optimizer.step()
             yield parameters

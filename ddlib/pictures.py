@@ -1,4 +1,4 @@
-"""Images of a set side by side, as a picture that axes or a page can hold."""
+"""Images as a picture that axes or a page can hold, and what a notebook shows of a set."""
 
 import base64
 import html
@@ -16,6 +16,27 @@ from ddlib.channels import to_pixels
 PER_CLASS, CLASSES = 4, 20  # images shown of each class, and classes
 
 
+@runtime_checkable
+class Space(Protocol):
+    """Who says how standardized images become pixels, and what the classes are called."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of each channel."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Of each channel."""
+
+    @property
+    def whitening(self) -> str | None:
+        """How the channels were mixed, if they were."""
+
+
 def arranged(frame: UInt8[Tensor, "n c h w"], classes: int) -> Image.Image:
     """Images laid out with one column for each class, a white pixel between neighbors."""
     n, c = frame.shape[:2]
@@ -31,16 +52,6 @@ def png(frame: UInt8[Tensor, "n c h w"], classes: int) -> str:
     file = io.BytesIO()
     arranged(frame, classes).save(file, "png", optimize=True)
     return base64.b64encode(file.getvalue()).decode()
-
-
-@runtime_checkable
-class Space(Protocol):
-    """Who says how standardized images become pixels, and what the classes are called."""
-
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    whitening: str | None
 
 
 def by_class(
