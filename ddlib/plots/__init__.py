@@ -6,7 +6,7 @@ from ddlib.plots.marks import forest, lines, matrix, sheet, strip
 from ddlib.plots.sets import accuracies, accuracy_by_ipc, distances, images
 from ddlib.plots.slider import control, slider
 from ddlib.plots.style import LOOKS, Look, finish, legend_below, panels
-from ddlib.plots.text import attempt, source
+from ddlib.plots.text import attempt, passing, source
 
 __all__ = [
     "LOOKS",
@@ -25,6 +25,7 @@ __all__ = [
     "lines",
     "matrix",
     "panels",
+    "passing",
     "sheet",
     "slider",
     "source",

@@ -10,6 +10,7 @@ from ddlib.plots import (
     control,
     distances,
     images,
+    passing,
     slider,
     source,
 )
@@ -135,6 +136,7 @@ __all__ = [
     "other_recipes",
     "own_shares",
     "p_values",
+    "passing",
     "pixel_ranges",
     "published_curves",
     "published_top",
