@@ -68,14 +68,19 @@ class Distill:
     size: int = 32  # pixels to which a folder's images are resized; named datasets keep theirs
     seed: int = 0
     device: str = ddlib.device_for("fast")
+    compiled: bool | None = None  # None: if the run takes minutes
 
     def run(self) -> None:
         real = real_data(self.data, self.device, self.size)
         checkpoint = self.out.with_name(self.out.name + ".checkpoint")
         if self.method.steps:
-            expected = ddlib.estimate(real, self.method, self.seed, checkpoint.parent)
+            expected = ddlib.estimate(
+                real, self.method, self.seed, checkpoint.parent, compiled=self.compiled
+            )
             print(f"{expected} on top of Python and torch", file=sys.stderr)
-        made = ddlib.distill(real, self.method, seed=self.seed, checkpoint=checkpoint)
+        made = ddlib.distill(
+            real, self.method, seed=self.seed, checkpoint=checkpoint, compiled=self.compiled
+        )
         print(made.save(self.out), f"{len(made.images)} images, {made.meta['seconds']} s")
         checkpoint.unlink(missing_ok=True)
 
@@ -90,11 +95,13 @@ class Evaluate:
     nets: int = 5
     network: str = "convnet"  # a name, or your own as module:function
     device: str = ddlib.device_for("fast")
+    compiled: bool | None = None  # None: if one network takes minutes
 
     def run(self) -> None:
         made = ddlib.DistilledSet.load(self.path)
         real = real_data(self.data, self.device, made.images.shape[-1])
-        print(ddlib.evaluate(made, real, self.protocol, self.nets, network=self.network))
+        how = {"network": self.network, "compiled": self.compiled}
+        print(ddlib.evaluate(made, real, self.protocol, self.nets, **how))
 
 
 @dataclass(frozen=True, kw_only=True)

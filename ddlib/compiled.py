@@ -108,6 +108,7 @@ def for_compiler(net: nn.Module) -> nn.Module:
 
 # ---- compiling ------------------------------------------------------------------------------
 
+BACKEND = "inductor"  # of `torch.compile`
 _made: dict[Hashable, Function] = {}
 _failed: list[str] = []  # why, once compiling has failed in this process
 _bars: list[Any] = []  # progress bars that say so while something is compiled
@@ -165,7 +166,7 @@ def _compile(function: Function, given: tuple[Any, ...]) -> Function:
     def call(*given: Any) -> Any:  # tracing counts the arguments of what it is given
         return function(*given)
 
-    return torch.compile(make_fx(call, tracing_mode="fake")(*given), dynamic=False)
+    return torch.compile(make_fx(call, tracing_mode="fake")(*given), dynamic=False, backend=BACKEND)
 
 
 def _give_up(error: Exception) -> None:

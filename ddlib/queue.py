@@ -53,16 +53,6 @@ class Job:
     def finished(self, folder: Path = LONG) -> bool:
         return (folder / "results" / f"{self.name}.json").exists()
 
-    def hours(self, real: ImageData) -> float:
-        """Expected core-hours of distilling and judging, both rough."""
-        net = build("convnet", real.shape, len(real.classes))
-        n = self.method.ipc * len(real.classes)
-        judged = 3 * n * (300 * (NETS["plain"] * 4 + len(MOMENTS)) + 1000 * NETS["augmented"])
-        made = 0.0
-        if isinstance(self.method, CompilableMethod):
-            made = self.method.passes(real) / FASTER
-        return plain_seconds(net, real.shape, made + judged, torch.device("cpu")) / 3600
-
 
 def laptop(tag: str) -> Method:
     """Schedules at laptop scale: the published numbers of steps."""
@@ -89,6 +79,17 @@ JOBS = (
 )
 
 
+def hours(real: ImageData, method: Method) -> float:
+    """Expected core-hours of one set, distilled and judged: rough, from operations alone."""
+    net = build("convnet", real.shape, len(real.classes))
+    n, made = method.ipc * len(real.classes), 0.0
+    looks = 0
+    if isinstance(method, CompilableMethod):
+        made, looks = method.passes(real) / FASTER, 5 * len(LOOKS) + len(MOMENTS) + 1
+    steps = 300 * (NETS["plain"] + looks) + 1000 * NETS["augmented"]
+    return plain_seconds(net, real.shape, made + 3 * n * steps, torch.device("cpu")) / 3600
+
+
 def run_queue(work: Path, note: str, minutes: float | None = None, folder: Path = LONG) -> None:
     """Work on unfinished jobs, in order, until none is left or time is up, all of it saved."""
     stop = _stopper(minutes)
@@ -111,7 +112,9 @@ def overview(folder: Path = LONG) -> str:
     for job in JOBS:
         if job.dataset not in data:
             data[job.dataset] = load(job.dataset)
-        state = "finished" if job.finished(folder) else f"{job.hours(data[job.dataset]):.1f} h"
+        state = (
+            "finished" if job.finished(folder) else f"{hours(data[job.dataset], job.method):.1f} h"
+        )
         lines.append(f"{job.name:32s} {state}")
     return "\n".join(lines)
 
@@ -140,7 +143,7 @@ def _held(path: Path) -> Iterator[bool]:
 def _work_on(
     job: Job, real: ImageData, work: Path, note: str, folder: Path, stop: Callable[[], bool]
 ) -> None:
-    print(f"{job.name}: about {job.hours(real):.1f} core-hours in all", flush=True)
+    print(f"{job.name}: about {hours(real, job.method):.1f} core-hours in all", flush=True)
     made = _distilled(job, real, work, note, stop)
     frames = [made.at(i) for i in range(len(made.history))] or [made]
     parts = {"seconds": 0.0}

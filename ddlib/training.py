@@ -77,7 +77,7 @@ def networks_at_once(net: nn.Module, images: Float[Tensor, "n c h w"], recipe: R
 
 def worth_compiling(net: nn.Module, images: Float[Tensor, "n c h w"], recipe: Recipe) -> bool:
     """Does one network take so long that compiling pays? So it depends on no other network."""
-    passes = 3 * len(images) * recipe.epochs  # one gradient is three passes
+    passes = 3.0 * len(images) * recipe.epochs  # one gradient is three passes
     return pays(net, tuple(images.shape[1:]), passes, images.device)
 
 
@@ -295,7 +295,7 @@ def tied(
 ) -> Float[Tensor, "*m"]:
     """`value` as a function of `at` with that gradient: differentiable once."""
     nothing = at - at.detach()  # its derivative is one
-    return value + (nothing * gradient).flatten(value.ndim).sum(-1)
+    return value.detach() + (nothing * gradient.detach()).flatten(value.ndim).sum(-1)
 
 
 @torch.no_grad()

@@ -64,7 +64,7 @@ class DistributionMatching:
 
     def passes(self, real: ImageData) -> int | float:
         """Features of the real images; features of the synthetic ones, and their gradient."""
-        return self.steps * len(real.classes) * (self.batch_real + 3 * self.ipc)
+        return 1.0 * self.steps * len(real.classes) * (self.batch_real + 3 * self.ipc)
 
 
 def mean_feature_distance(

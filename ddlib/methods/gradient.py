@@ -96,7 +96,7 @@ class GradientMatching:
         k = len(real.classes)
         matches = self.steps * k * (3 * self.batch_real + 9 * self.ipc)
         trainings = self.steps * (1 - 1 / self.outer)
-        return matches + 3 * trainings * self.inner_epochs * k * self.ipc
+        return matches + 3.0 * trainings * self.inner_epochs * k * self.ipc
 
     @torch.no_grad()
     def _next_network(

@@ -104,7 +104,7 @@ class TrajectoryMatching:
         n = len(real.classes) * self.ipc
         epochs = self.max_start - 1 + self.expert_epochs
         students = self.steps * self.nets * self.inner_steps * min(self.batch or n, n)
-        return 3 * self.experts * epochs * len(real.train_images) + 12 * students
+        return 3.0 * self.experts * epochs * len(real.train_images) + 12 * students
 
     def expert_paths(
         self, real: ImageData, folder: Path | None = None, *, compiled: bool = False
