@@ -109,7 +109,7 @@ def _network(profile: str) -> dict[str, str]:
     return {"network": "convnet-half"} if profile == "fast" else {}
 
 
-def _distribution(ipc: int, profile: str) -> dict[str, int | float]:
+def _distribution(ipc: int, profile: str) -> dict[str, Any]:
     """Distribution matching.
 
     Full: Zhao & Bilen (WACV 2023) and their released code: 20,000 iterations, 256 real images per
@@ -122,7 +122,7 @@ def _distribution(ipc: int, profile: str) -> dict[str, int | float]:
     return {"steps": steps, "batch_real": batch_real, "lr": rate, **_network(profile)}
 
 
-def _gradient(init: Init, ipc: int, profile: str) -> dict[str, int | float | str]:
+def _gradient(init: Init, ipc: int, profile: str) -> dict[str, Any]:
     """Gradient matching.
 
     Full: Zhao et al. (2021), Zhao & Bilen (2021) and their released code: 1000 networks, 256 real
@@ -146,7 +146,7 @@ def _gradient(init: Init, ipc: int, profile: str) -> dict[str, int | float | str
     }  # fmt: skip
 
 
-def _bptt(ipc: int, profile: str) -> dict[str, int | float | None]:
+def _bptt(ipc: int, profile: str) -> dict[str, Any]:
     """Meta-model matching.
 
     Full, ipc 1: Deng & Russakovsky (2022) and their released code: 150 inner steps of SGD, rate
@@ -166,7 +166,7 @@ def _bptt(ipc: int, profile: str) -> dict[str, int | float | None]:
     return {"inner_steps": 120, "window": 20, "steps": steps, "lr": 0.02, "batch": 100}
 
 
-def _trajectory(ipc: int, profile: str) -> dict[str, int | float | None]:
+def _trajectory(ipc: int, profile: str) -> dict[str, Any]:
     """Trajectory matching.
 
     Full: Cazenavette et al. (2022) as their authors gave them to DC-BENCH, but in the space of
