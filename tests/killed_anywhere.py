@@ -26,13 +26,13 @@ from ddlib.networks import build
 from ddlib.training import Recipe, train
 
 KILLS = {"distill": 8, "record": 6, "study": 6}
-METHOD = ddlib.DistributionMatching(ipc=1, steps=60, batch_real=4)
+METHOD = ddlib.DistributionMatching(ipc=1, steps=40, batch_real=4)
 REAL = ddlib.load("digits")
 
 
 @dataclass(frozen=True)
 class Settings:
-    parts: int = 8
+    parts: int = 6
 
 
 def ask(
@@ -78,7 +78,7 @@ COMMANDS: Mapping[str, Callable[[Path], None]] = {
 
 def shorten() -> None:
     """Seconds of work for each command, and a question of our own."""
-    PROTOCOLS["plain"] = Recipe(epochs=20)
+    PROTOCOLS["plain"] = Recipe(epochs=10)
     recording.preset = lambda tag, ipc, profile: METHOD
     module = SimpleNamespace(SETTINGS={"fast": Settings(), "record": Settings()}, run=ask)
     studies.question_module = lambda question: module

@@ -8,7 +8,7 @@ from pathlib import Path
 def test_a_kill_at_any_moment_costs_no_file_and_changes_no_number(tmp_path: Path) -> None:
     script = Path(__file__).with_name("killed_anywhere.py")
     run = subprocess.run(
-        [sys.executable, script, tmp_path], capture_output=True, text=True, timeout=1200
+        [sys.executable, script, tmp_path], capture_output=True, text=True, timeout=900
     )
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
