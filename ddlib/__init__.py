@@ -13,6 +13,7 @@ from ddlib.methods.distribution import DistributionMatching
 from ddlib.methods.gradient import GradientMatching
 from ddlib.methods.trajectory import TrajectoryMatching
 from ddlib.presets import device_for, preset, profile, register
+from ddlib.released import read_released
 from ddlib.results import Trace, load_recorded, load_result, load_trace
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "load_trace",
     "preset",
     "profile",
+    "read_released",
     "register",
 ]

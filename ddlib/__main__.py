@@ -1,7 +1,7 @@
 """`python -m ddlib distill | evaluate | record | study | repeat`: from the command line."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
@@ -47,7 +47,7 @@ def any_method() -> Any:
     ]
 
 
-def _first_line(kind: type) -> str:
+def _first_line(kind: Any) -> str:
     return (kind.__doc__ or "").strip().split("\n")[0]
 
 
@@ -68,14 +68,19 @@ class Distill:
     size: int = 32  # pixels to which a folder's images are resized; named datasets keep theirs
     seed: int = 0
     device: str = ddlib.device_for("fast")
+    compiled: bool | None = None  # None: if the run takes minutes
 
     def run(self) -> None:
         real = real_data(self.data, self.device, self.size)
         checkpoint = self.out.with_name(self.out.name + ".checkpoint")
         if self.method.steps:
-            expected = ddlib.estimate(real, self.method, self.seed, checkpoint.parent)
+            expected = ddlib.estimate(
+                real, self.method, self.seed, checkpoint.parent, compiled=self.compiled
+            )
             print(f"{expected} on top of Python and torch", file=sys.stderr)
-        made = ddlib.distill(real, self.method, seed=self.seed, checkpoint=checkpoint)
+        made = ddlib.distill(
+            real, self.method, seed=self.seed, checkpoint=checkpoint, compiled=self.compiled
+        )
         print(made.save(self.out), f"{len(made.images)} images, {made.meta['seconds']} s")
         checkpoint.unlink(missing_ok=True)
 
@@ -90,11 +95,13 @@ class Evaluate:
     nets: int = 5
     network: str = "convnet"  # a name, or your own as module:function
     device: str = ddlib.device_for("fast")
+    compiled: bool | None = None  # None: if one network takes minutes
 
     def run(self) -> None:
         made = ddlib.DistilledSet.load(self.path)
         real = real_data(self.data, self.device, made.images.shape[-1])
-        print(ddlib.evaluate(made, real, self.protocol, self.nets, network=self.network))
+        how: dict[str, Any] = {"network": self.network, "compiled": self.compiled}
+        print(ddlib.evaluate(made, real, self.protocol, self.nets, **how))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _command(arguments: Sequence[str]) -> Any:
     rest = _without_imports(arguments)
     Distill.__annotations__["method"] = any_method()  # which may have grown since
-    commands = {
+    commands: dict[str, Callable[..., Any]] = {
         "distill": Distill, "evaluate": Evaluate, "record": Record, "study": Study,
         "repeat": Repeat,
     }  # fmt: skip

@@ -35,7 +35,7 @@ Function = Callable[..., Any]
 # Compiling pays where a run is long. Expected seconds are those of plain code at this many floating
 # point operations a second: about what the ConvNet reaches on one core, or on a large GPU.
 SPEED = {"cpu": 7e10, "cuda": 7e12}
-WORTH_IT = 120.0  # seconds; compiling a function takes 10 to 30
+WORTH_IT = 300.0  # seconds; compiling what a method needs takes up to 60
 
 
 class HalfConv2d(nn.Conv2d):
@@ -108,6 +108,7 @@ def for_compiler(net: nn.Module) -> nn.Module:
 
 # ---- compiling ------------------------------------------------------------------------------
 
+BACKEND = "inductor"  # of `torch.compile`
 _made: dict[Hashable, Function] = {}
 _failed: list[str] = []  # why, once compiling has failed in this process
 _bars: list[Any] = []  # progress bars that say so while something is compiled
@@ -165,7 +166,7 @@ def _compile(function: Function, given: tuple[Any, ...]) -> Function:
     def call(*given: Any) -> Any:  # tracing counts the arguments of what it is given
         return function(*given)
 
-    return torch.compile(make_fx(call, tracing_mode="fake")(*given), dynamic=False)
+    return torch.compile(make_fx(call, tracing_mode="fake")(*given), dynamic=False, backend=BACKEND)
 
 
 def _give_up(error: Exception) -> None:
@@ -197,7 +198,7 @@ def _told() -> Iterator[None]:
 # ---- when it pays ---------------------------------------------------------------------------
 
 
-def pays(net: nn.Module, shape: tuple[int, int, int], passes: float, device: torch.device) -> bool:
+def pays(net: nn.Module, shape: tuple[int, ...], passes: float, device: torch.device) -> bool:
     """Is work of so many `passes` of one image through `net` long enough to be compiled?
 
     It depends on the work alone and not on a clock, so that a resumed run decides as before.
@@ -206,13 +207,13 @@ def pays(net: nn.Module, shape: tuple[int, int, int], passes: float, device: tor
 
 
 def plain_seconds(
-    net: nn.Module, shape: tuple[int, int, int], passes: float, device: torch.device
+    net: nn.Module, shape: tuple[int, ...], passes: float, device: torch.device
 ) -> float:
     """Rough seconds of so many passes in plain float32 on one core, or on a large GPU."""
     return passes * operations(net, shape) / SPEED[device.type if device.type == "cuda" else "cpu"]
 
 
-def operations(net: nn.Module, shape: tuple[int, int, int]) -> int:
+def operations(net: nn.Module, shape: tuple[int, ...]) -> int:
     """Floating point operations of one image's pass through the convolutions and linear layers."""
     from torch.utils.flop_counter import FlopCounterMode
 

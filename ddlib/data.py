@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,7 +133,8 @@ class ImageData:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one image."""
-        return tuple(self.train_images.shape[1:])
+        c, h, w = self.train_images.shape[1:]
+        return c, h, w
 
     @property
     def device(self) -> torch.device:
@@ -142,7 +144,7 @@ class ImageData:
     def identity(self) -> dict[str, str]:
         """Digests of all that a method sees: a checkpoint belongs to data that have the same."""
         space = {"mean": self.mean, "std": self.std, "whitening": self.whitening}
-        parts = {
+        parts: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {
             "images": ({"train": self.train_images}, {}),
             "labels": ({"train": self.train_labels}, {}),
             "classes": ({}, {"classes": self.classes}),
@@ -272,9 +274,9 @@ def _digits() -> ImageData:
 
 
 def _photos() -> ImageData:
-    *train, classes = read_photos("train")
-    *test, _ = read_photos("test")
-    return _standardized("photos", *train, *test, classes)
+    train, labels, classes = read_photos("train")
+    test, test_labels, _ = read_photos("test")
+    return _standardized("photos", train, labels, test, test_labels, classes)
 
 
 def _from_npz(name: str) -> ImageData:

@@ -27,6 +27,7 @@ SIGNATURES = {  # what other files begin with
     b"<": "a web page or XML",
     b"{": "a JSON file",
 }
+MOST_UNPACKED = 2**26  # bytes that any archive may have; a larger one, 20 times its size
 MOST_HEADER = 2**27  # bytes; safetensors reads no longer ones
 
 
@@ -81,7 +82,24 @@ def _kind_of_archive(path: str | Path) -> str:
     return "a NumPy archive (.npz)" if any(n.endswith(".npy") for n in names) else "a zip archive"
 
 
-def write_with(path: str | Path, write: Callable[[BinaryIO], None]) -> Path:
+def check_archive(path: str | Path) -> None:
+    """A zip archive may not unpack to far more than it is: such files exist to fill a memory."""
+    size = Path(path).stat().st_size
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            whole = sum(info.file_size for info in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ForeignFileError(f"{path} cannot be read as an archive: {error}") from None
+    if whole > max(MOST_UNPACKED, 20 * size):
+        raise ForeignFileError(
+            f"{path} has {size} bytes and would unpack to {whole}: it was not opened. If it is "
+            "what it should be, unpack it yourself and save it without compression"
+        )
+
+
+def write_with(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     """Let `write` fill a temporary file beside `path`, then move it there in one step."""
     path = Path(path)
     try:
@@ -116,7 +134,7 @@ def digest(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        total.update(tensor.flatten().view(torch.uint8).numpy())
+        total.update(tensor.flatten().view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 

@@ -66,7 +66,7 @@ def find(address: str) -> Callable[[tuple[int, int, int], int], nn.Module]:
     except (ValueError, AttributeError) as error:
         raise ValueError(f"there is no network {address!r}: {error}") from None
     if not callable(found):
-        raise ValueError(f"{address!r} is a {type(found).__name__}, not a function")
+        raise ValueError(f"network {address!r} is a {type(found).__name__}, not a function")
     return found
 
 

@@ -1,11 +1,14 @@
-"""What a notebook shows of a dataset or a set: its first images, one column for each class."""
+"""Images as a picture that axes or a page can hold, and what a notebook shows of a set."""
 
+import base64
 import html
+import io
 from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
+from PIL import Image
 from torch import Tensor
 
 from ddlib.channels import to_pixels
@@ -17,10 +20,38 @@ PER_CLASS, CLASSES = 4, 20  # images shown of each class, and classes
 class Space(Protocol):
     """Who says how standardized images become pixels, and what the classes are called."""
 
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    whitening: str | None
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of each channel."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Of each channel."""
+
+    @property
+    def whitening(self) -> str | None:
+        """How the channels were mixed, if they were."""
+
+
+def arranged(frame: UInt8[Tensor, "n c h w"], classes: int) -> Image.Image:
+    """Images laid out with one column for each class, a white pixel between neighbors."""
+    n, c = frame.shape[:2]
+    framed = F.pad(frame, (0, 1, 0, 1), value=255)
+    h, w = framed.shape[2:]
+    rows = framed.view(classes, n // classes, c, h, w).permute(1, 3, 0, 4, 2)
+    pixels = rows.reshape(n // classes * h, classes * w, c)[:-1, :-1].numpy()
+    return Image.fromarray(pixels.repeat(3, axis=2) if c == 1 else pixels)
+
+
+def png(frame: UInt8[Tensor, "n c h w"], classes: int) -> str:
+    """Images `arranged`, as a page can hold them: PNG in base64."""
+    file = io.BytesIO()
+    arranged(frame, classes).save(file, "png", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def by_class(
@@ -43,8 +74,6 @@ def by_class(
 
 def figure(caption: str, frame: UInt8[Tensor, "m c h w"], of: Space) -> str:
     """A picture of these images, one column for each class, with a line below it."""
-    from ddlib.slider import png  # which knows recorded traces, and so distilled sets
-
     shown = of.classes[:CLASSES]
     more = f" and {len(of.classes) - len(shown)} more" if len(of.classes) > len(shown) else ""
     names, caption = html.escape(", ".join(shown) + more), html.escape(caption)

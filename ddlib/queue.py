@@ -27,7 +27,7 @@ from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
 from ddlib.networks import build
 from ddlib.presets import preset
-from ddlib.provenance import peak_memory_mib, provenance
+from ddlib.provenance import command_line, peak_memory_mib, provenance
 from ddlib.recording import measure
 from ddlib.results import RECORDED, Trace, set_name
 
@@ -53,16 +53,6 @@ class Job:
     def finished(self, folder: Path = LONG) -> bool:
         return (folder / "results" / f"{self.name}.json").exists()
 
-    def hours(self, real: ImageData) -> float:
-        """Expected core-hours of distilling and judging, both rough."""
-        net = build("convnet", real.shape, len(real.classes))
-        n = self.method.ipc * len(real.classes)
-        judged = 3 * n * (300 * (NETS["plain"] * 4 + len(MOMENTS)) + 1000 * NETS["augmented"])
-        made = 0.0
-        if isinstance(self.method, CompilableMethod):
-            made = self.method.passes(real) / FASTER
-        return plain_seconds(net, real.shape, made + judged, torch.device("cpu")) / 3600
-
 
 def laptop(tag: str) -> Method:
     """Schedules at laptop scale: the published numbers of steps."""
@@ -84,9 +74,21 @@ JOBS = (
     *(Job("cifar10x16", laptop("random"), seed) for seed in (0, 1)),
     Job("cifar10", full("dm"), 0),
     *(Job("cifar10x16", laptop("dm"), seed) for seed in SEEDS[1:]),
-    *(Job("cifar10x16", laptop(tag), seed) for tag in CORESETS for seed in SEEDS),
+    *(Job("cifar10x16", laptop("random"), seed) for seed in SEEDS[2:]),
+    *(Job("cifar10x16", laptop(tag), seed) for tag in CORESETS[1:] for seed in SEEDS),
     *(Job("cifar10", full(tag), seed) for tag in CORESETS for seed in SEEDS),
 )
+
+
+def hours(real: ImageData, method: Method) -> float:
+    """Expected core-hours of one set, distilled and judged: rough, from operations alone."""
+    net = build("convnet", real.shape, len(real.classes))
+    n, made = method.ipc * len(real.classes), 0.0
+    looks = 0
+    if isinstance(method, CompilableMethod):
+        made, looks = method.passes(real) / FASTER, 5 * len(LOOKS) + len(MOMENTS) + 1
+    steps = 300 * (NETS["plain"] + looks) + 1000 * NETS["augmented"]
+    return plain_seconds(net, real.shape, made + 3 * n * steps, torch.device("cpu")) / 3600
 
 
 def run_queue(work: Path, note: str, minutes: float | None = None, folder: Path = LONG) -> None:
@@ -111,7 +113,9 @@ def overview(folder: Path = LONG) -> str:
     for job in JOBS:
         if job.dataset not in data:
             data[job.dataset] = load(job.dataset)
-        state = "finished" if job.finished(folder) else f"{job.hours(data[job.dataset]):.1f} h"
+        state = (
+            "finished" if job.finished(folder) else f"{hours(data[job.dataset], job.method):.1f} h"
+        )
         lines.append(f"{job.name:32s} {state}")
     return "\n".join(lines)
 
@@ -134,13 +138,16 @@ def _held(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
         else:
-            yield True
+            try:
+                yield True
+            finally:  # also where a child process still has the file open
+                fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _work_on(
     job: Job, real: ImageData, work: Path, note: str, folder: Path, stop: Callable[[], bool]
 ) -> None:
-    print(f"{job.name}: about {job.hours(real):.1f} core-hours in all", flush=True)
+    print(f"{job.name}: about {hours(real, job.method):.1f} core-hours in all", flush=True)
     made = _distilled(job, real, work, note, stop)
     frames = [made.at(i) for i in range(len(made.history))] or [made]
     parts = {"seconds": 0.0}
@@ -166,7 +173,7 @@ def _work_on(
         "dataset": job.dataset, "method": {"tag": job.method.tag, **asdict(job.method)},
         "seed": job.seed, "accuracies": found, "moved": moved(frames[0], made),
         "distill_seconds": made.meta["seconds"], "judge_seconds": round(parts["seconds"], 1),
-        "provenance": {**made.meta, **provenance(real.device)},
+        "provenance": {**made.meta, "command": command_line(), **provenance(real.device)},
     }  # fmt: skip
     save_json(folder / "results" / f"{job.name}.json", about)
     print(f"{job.name}: {final}", flush=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from ddlib.checks import check_finite, checked_classes
-from ddlib.files import damaged, write_with
+from ddlib.files import check_archive, damaged, write_with
 
 TORCHVISION = {
     "cifar10": "CIFAR10",
@@ -23,8 +24,8 @@ TORCHVISION = {
     "fashion_mnist": "FashionMNIST",
 }
 
+Array = np.ndarray | Tensor | Sequence[Any]  # of numbers, or of the names of classes
 PHOTOS = Path(str(files("ddlib"))) / "photos"  # one sheet for each split and class, and its source
-Array = np.ndarray | Tensor | Sequence  # of numbers, or of the names of classes
 WHOLE = {torch.uint8: 255, torch.uint16: 65535}  # types of pixels, and their largest value
 MOST_CLASSES = 100_000  # a label beyond is a mistake, and its classes would fill the memory
 TEST_FOLDERS = ("test", "val", "valid", "validation")
@@ -47,6 +48,7 @@ def fetch_npz(name: str) -> dict[str, np.ndarray]:
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """The four arrays of a dataset file: uint8 images (n, h, w, c) and labels, train and test."""
     names = [f"{s}_{k}" for s in ("train", "test") for k in ("images", "labels")]
+    check_archive(path)
     with open(path, "rb") as content:
         try:
             with np.load(content, allow_pickle=False) as file:
@@ -73,7 +75,7 @@ def _download(name: str, path: Path) -> None:
             f"{name} is not at {path}. Install torchvision to download it, or put the file there."
         ) from None
     kind = getattr(datasets, TORCHVISION[name])
-    arrays = {}
+    arrays: dict[str, Any] = {}
     with TemporaryDirectory() as folder:
         for split in ("train", "test"):
             which = {"split": split} if name == "svhn" else {"train": split == "train"}
@@ -168,8 +170,8 @@ def as_classes(
             f"labels must count from 0 on; got {int(numbers.min())} to {int(numbers.max())}. "
             "Number your classes by np.unique(labels, return_inverse=True)[1]"
         )
-    names = map(str, range(int(numbers.max()) + 1)) if classes is None else classes
-    return numbers, checked_classes(tuple(names))
+    counted = map(str, range(int(numbers.max()) + 1))
+    return numbers, checked_classes(tuple(counted if classes is None else classes))
 
 
 def find_splits(path: Path) -> tuple[Path, Path] | None:

@@ -18,6 +18,7 @@ from ddlib.ensemble import (
     Parameters,
     flatten,
     forward,
+    graph_images,
     initialize_many,
     side_by_side,
     trainable,
@@ -76,7 +77,7 @@ def networks_at_once(net: nn.Module, images: Float[Tensor, "n c h w"], recipe: R
 
 def worth_compiling(net: nn.Module, images: Float[Tensor, "n c h w"], recipe: Recipe) -> bool:
     """Does one network take so long that compiling pays? So it depends on no other network."""
-    passes = 3 * len(images) * recipe.epochs  # one gradient is three passes
+    passes = 3.0 * len(images) * recipe.epochs  # one gradient is three passes
     return pays(net, tuple(images.shape[1:]), passes, images.device)
 
 
@@ -105,7 +106,7 @@ def train_epochs(
     parameters = unflatten(net, theta)
     if compiled is None:
         compiled = worth_compiling(net, images, recipe)
-    gradient = _gradient(net, theta, parameters, compiled)
+    gradient = _gradient(net, theta, parameters, tuple(images.shape[1:]), compiled)
     yield parameters
     for epoch in range(first, recipe.epochs):
         if epoch in (first, recipe.drop_after):
@@ -131,13 +132,13 @@ def train_steps(
     """
     theta = flatten(net, initialize_many(net, [seed], real.device))
     parameters = unflatten(net, theta)
-    gradient = _gradient(net, theta, parameters, compiled)
+    gradient = _gradient(net, theta, parameters, real.shape, compiled)
     optimizer = _optimizer(theta, recipe, recipe.lr)
     yield parameters
     for epoch in count():
         draws = generator(seed, "epoch", epoch, device=real.device)
-        for (rows,) in _batches(len(real.train_images), recipe.batch, [draws]):
-            x, y = real.train_images[rows], real.train_labels[rows]
+        for rows in _batches(len(real.train_images), recipe.batch, [draws]):
+            x, y = real.train_images[rows][0], real.train_labels[rows][0]  # of the one network
             theta.grad = gradient(x, y)
             optimizer.step()
             yield parameters
@@ -151,7 +152,13 @@ def _optimizer(theta: Tensor, recipe: Recipe, rate: float) -> torch.optim.Optimi
     return torch.optim.SGD([theta], rate, recipe.momentum, weight_decay=decay)
 
 
-def _gradient(net: nn.Module, theta: Tensor, parameters: Parameters, compiled: bool) -> Function:
+def _gradient(
+    net: nn.Module,
+    theta: Tensor,
+    parameters: Parameters,
+    shape: tuple[int, ...],
+    compiled: bool,
+) -> Function:
     """The gradient (m, p) of every network's own loss at theta as it is when this is called."""
     if compiled:
         fast = function_of(net, gradient_of, compiled=True)
@@ -163,7 +170,31 @@ def _gradient(net: nn.Module, theta: Tensor, parameters: Parameters, compiled: b
         each = torch.autograd.grad(losses.sum(), variables)
         return torch.cat([g.reshape(len(losses), -1) for g in each], 1)
 
-    return gradient
+    most = max(1, graph_images(net, shape, theta.device) // len(theta))
+    return in_parts(gradient, most)
+
+
+def in_parts(gradient: Function, most: int) -> Function:
+    """The same gradient, from at most so many images at a time.
+
+    The mean over all images is the sum of the shares of its parts. A network with batch norm sees
+    each part by itself.
+    """
+
+    def whole(x: Tensor, y: Tensor, weights: Tensor | None = None) -> Float[Tensor, "m p"]:
+        axis = x.ndim - 4  # images lie along it: shared by all networks, or their own
+        if x.shape[axis] <= most:
+            return gradient(x, y, weights)
+        total: Any = 0
+        n = x.shape[axis]
+        for rows in torch.arange(n, device=x.device).split(most):
+            own: Any = None if weights is None else weights[:, rows]
+            share = len(rows) / n if weights is None else (own.sum(1) / weights.sum(1))[:, None]
+            part = gradient(x.index_select(axis, rows), y.index_select(axis, rows), own)
+            total = total + share * part
+        return total
+
+    return whole
 
 
 def gradient_of(net: nn.Module) -> Function:
@@ -237,16 +268,19 @@ def mean_loss(
 ) -> Callable[[Float[Tensor, "m p"]], Float[Tensor, " m"]]:
     """The mean cross-entropy on fixed images as a function of theta, a number for each network.
 
-    Compiled, it is differentiable once, and its gradient is taken a few images at a time.
+    Compiled, or with more images than one graph holds, it is differentiable once, and its gradient
+    is taken a few images at a time.
     """
-    if not compiled:
+    most = graph_images(net, tuple(images.shape[1:]), images.device)
+    if not compiled and len(images) <= most:
         return lambda theta: cross_entropy(forward(net, unflatten(net, theta), images), labels)
-    gradient = function_of(net, gradient_of, compiled=True)
-    size = part_of(len(images))
+    gradient = function_of(net, gradient_of, compiled=compiled)
+    size = part_of(len(images), min(most, 128))
 
     def loss(theta: Float[Tensor, "m p"]) -> Float[Tensor, " m"]:
         parts = zip(images.split(size), labels.split(size), strict=True)
-        slopes, values = zip(*(gradient(theta, *part) for part in parts), strict=True)
+        at = theta.detach()
+        slopes, values = zip(*(gradient(at, *part) for part in parts), strict=True)
         return tied(sum(values) / len(values), sum(slopes) / len(slopes), theta)
 
     return loss
@@ -262,7 +296,7 @@ def tied(
 ) -> Float[Tensor, "*m"]:
     """`value` as a function of `at` with that gradient: differentiable once."""
     nothing = at - at.detach()  # its derivative is one
-    return value + (nothing * gradient).flatten(value.ndim).sum(-1)
+    return value.detach() + (nothing * gradient.detach()).flatten(value.ndim).sum(-1)
 
 
 @torch.no_grad()
@@ -275,6 +309,7 @@ def logits(
     compiled: bool = False,
 ) -> Float[Tensor, "m n k"]:
     """The logits of each network for the same images."""
+    batch = min(batch, graph_images(net, tuple(images.shape[1:]), images.device))
     parts = -(-len(images) // batch)  # of equal size: batch norm needs many images in each
     answer = function_of(net, logits_of, compiled=compiled)
     each = []

@@ -104,7 +104,7 @@ def test_the_graph_of_a_class_is_free_before_the_next_begins(
 
 
 def test_rounding_is_small_beside_the_draw_of_real_images(digits: ddlib.ImageData) -> None:
-    """Pixel gradients move less than a tenth as far as with other real images."""
+    """Both sides rounded, pixel gradients move less than a third as far as with other images."""
     net = build("convnet", digits.shape, 10)
     theta = flatten(net, initialize_many(net, [0]))
     rows = sample_per_class(digits, 130, generator("rows"))
@@ -115,10 +115,10 @@ def test_rounding_is_small_beside_the_draw_of_real_images(digits: ddlib.ImageDat
         loss = matching_loss(own, theta, real, synthetic, chunk=32)
         return torch.autograd.grad(loss, synthetic)[0]
 
-    exact = slope(slice(2, 66))
-    rounded = relative_error(slope(slice(2, 66), "bfloat16"), exact)
+    exact, rounded = slope(slice(2, 66)), slope(slice(2, 66), "bfloat16")
+    assert float(F.cosine_similarity(rounded.flatten(), exact.flatten(), 0)) >= 0.99
     redrawn = relative_error(slope(slice(66, 130)), exact)
-    assert 1e-4 < rounded < redrawn / 10, (rounded, redrawn)
+    assert 1e-4 < relative_error(rounded, exact) < redrawn / 3
 
 
 def two_gradients() -> list[Parameters]:

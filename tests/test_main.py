@@ -108,16 +108,6 @@ def test_errors_are_one_line(tmp_path: Path, capsys: Capture) -> None:
     assert not out.exists()
 
 
-def test_full_without_a_gpu_is_refused_before_anything_is_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setenv("DDLIB_DATA", str(tmp_path / "empty"))
-    message = error_of(capsys, lambda: main(["record", "--profile", "full"]))
-    assert message == "error: profile 'full' needs a GPU: there is none here. Try 'laptop'."
-    assert not (tmp_path / "empty").exists()
-
-
 def test_missing_torchvision_is_one_line_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

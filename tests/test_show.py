@@ -15,7 +15,7 @@ from PIL import Image
 
 from ddlib import show, tables
 from ddlib.methods.distribution import mean_feature_distance
-from ddlib.plots.pictures import arranged
+from ddlib.pictures import arranged
 from ddlib.plots.slider import captions
 from ddlib.results import Result, Trace
 

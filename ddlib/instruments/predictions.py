@@ -1,7 +1,7 @@
 """What networks predict, and how alike the predictions of two networks are."""
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor, nn
 
 from ddlib.ensemble import Parameters
@@ -12,12 +12,13 @@ MEASURES = ("agreement", "kappa", "consistency", "both wrong")
 
 def predictions(
     net: nn.Module, parameters: Parameters, images: Float[Tensor, "t c h w"]
-) -> UInt8[Tensor, "m t"]:
-    """The class that each network predicts for each image."""
-    return logits(net, parameters, images).argmax(2).byte()
+) -> Integer[Tensor, "m t"]:
+    """The class that each network predicts for each image: bytes, as far as these reach."""
+    answers = logits(net, parameters, images)
+    return answers.argmax(2).to(torch.uint8 if answers.shape[2] <= 256 else torch.int16)
 
 
-def correct(predicted: UInt8[Tensor, "*m t"], labels: Int[Tensor, " t"]) -> Float[Tensor, "*m"]:
+def correct(predicted: Integer[Tensor, "*m t"], labels: Int[Tensor, " t"]) -> Float[Tensor, "*m"]:
     """Share of the images that each network classifies as labeled, in percent.
 
     >>> predicted = torch.tensor([[0, 1, 1, 1]], dtype=torch.uint8)
@@ -28,7 +29,7 @@ def correct(predicted: UInt8[Tensor, "*m t"], labels: Int[Tensor, " t"]) -> Floa
 
 
 def alike(
-    a: UInt8[Tensor, "m t"], b: UInt8[Tensor, "n t"], labels: Int[Tensor, " t"]
+    a: Integer[Tensor, "m t"], b: Integer[Tensor, "n t"], labels: Int[Tensor, " t"]
 ) -> Float[Tensor, "m n measures"]:
     """How alike the predictions of each pair of networks are, by each of `MEASURES`.
 
@@ -59,9 +60,9 @@ def alike(
 
 
 def _same_error(
-    row: UInt8[Tensor, " t"],
+    row: Integer[Tensor, " t"],
     right: Bool[Tensor, " t"],
-    b: UInt8[Tensor, "n t"],
+    b: Integer[Tensor, "n t"],
     right_b: Bool[Tensor, "n t"],
 ) -> Float[Tensor, " n"]:
     """NaN where two networks have no image that both get wrong."""

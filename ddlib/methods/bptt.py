@@ -99,7 +99,7 @@ class BPTT:
         k, window = len(real.classes), self.window or self.inner_steps
         batch = min(self.batch or k * self.ipc, k * self.ipc)
         inner = 3 * (self.inner_steps + window) / 2 + 9 * window
-        return self.steps * (self.nets * inner * batch + 3 * self.batch_real * k)
+        return 1.0 * self.steps * (self.nets * inner * batch + 3 * self.batch_real * k)
 
     def _window(self, draws: torch.Generator) -> range:
         """The differentiated steps: all, or a window that ends at a random step."""

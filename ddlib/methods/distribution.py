@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from ddlib import augment
 from ddlib.compiled import Function, Precision, function_of, in_precision
 from ddlib.data import ImageData
 from ddlib.distillation import Objective, Variables
-from ddlib.ensemble import cached_images
+from ddlib.ensemble import cached_images, graph_images
 from ddlib.methods.coresets import Init, first_images
 from ddlib.networks import Network, build, features, redrawn
 from ddlib.training import part_of, tied
@@ -47,7 +47,7 @@ class DistributionMatching:
     ) -> Objective:
         kinds = augment.kinds_for(real) if self.augment else ()
         net = in_precision(build(self.network, real.shape, len(real.classes)), self.precision)
-        chunk = cached_images(net, real.shape, real.device)
+        chunk, most = (f(net, real.shape, real.device) for f in (cached_images, graph_images))
         fast = part_of(self.batch_real)  # one size for all, so that one compiled function serves
         distance = partial(compiled_distance, net, chunk=fast) if compiled else None
 
@@ -58,7 +58,7 @@ class DistributionMatching:
             )
             if distance:
                 return distance(batch, synthetic)
-            return mean_feature_distance(embed, batch, synthetic, chunk)
+            return mean_feature_distance(embed, batch, synthetic, chunk, most)
 
         return loss
 
@@ -72,13 +72,15 @@ def mean_feature_distance(
     real: Float[Tensor, "k b c h w"],
     synthetic: Float[Tensor, "k ipc c h w"],
     chunk: int | None = None,
+    most: int | None = None,
 ) -> Float[Tensor, ""]:
     """The loss of distribution matching, summed over classes c, for one network phi::
 
         L = sum_c || 1/|B_c| sum_{x in B_c} phi(x) - 1/|S_c| sum_{s in S_c} phi(s) ||^2
 
     B_c are real and S_c synthetic images of class c, under one augmentation. The real side, which
-    needs no gradient, runs `chunk` images at a time.
+    needs no gradient, runs `chunk` images at a time. Where there are more than `most` synthetic
+    images, each graph holds some classes only: the sum is then differentiable once.
 
     >>> real = torch.tensor([0.0, 2.0]).view(1, 2, 1, 1, 1)  # two images of one class
     >>> made = torch.tensor([4.0]).view(1, 1, 1, 1, 1)
@@ -87,7 +89,16 @@ def mean_feature_distance(
     """
     with torch.no_grad():
         target = mean_features(embed, real, chunk)
-    return (target - mean_features(embed, synthetic)).square().sum()
+    k, ipc = synthetic.shape[:2]
+    if most is None or k * ipc <= most:
+        return (target - mean_features(embed, synthetic)).square().sum()
+    values, slopes = [], []
+    for rows in torch.arange(k, device=real.device).split(max(1, most // ipc)):
+        images = synthetic[rows].detach().requires_grad_()
+        value = (target[rows] - mean_features(embed, images)).square().sum()
+        values.append(value.detach())
+        slopes.append(torch.autograd.grad(value, images)[0])
+    return tied(reduce(torch.add, values), torch.cat(slopes).flatten(), synthetic.flatten())
 
 
 def mean_features(
@@ -108,7 +119,7 @@ def compiled_distance(
     """`mean_feature_distance` in the embedding of `net` by compiled functions."""
     embed = function_of(net, embedding_of, compiled=True)
     pull = function_of(net, distance_of, compiled=True)
-    weights = {name: p for name, p in net.embed.named_parameters()}
+    weights = {name: p for name, p in net.get_submodule("embed").named_parameters()}
     target = mean_features(partial(embed, weights), real, chunk)
     gradient, value = pull(weights, target, synthetic)
     return tied(value, gradient.flatten(), synthetic.flatten())
@@ -116,7 +127,8 @@ def compiled_distance(
 
 def embedding_of(net: nn.Module) -> Function:
     """Weights of the embedding and images to features."""
-    return lambda weights, images: functional_call(net.embed, weights, (images,))
+    embed = net.get_submodule("embed")
+    return lambda weights, images: functional_call(embed, weights, (images,))
 
 
 def distance_of(net: nn.Module) -> Function:

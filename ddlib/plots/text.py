@@ -6,13 +6,15 @@ from typing import Any
 
 from IPython.display import Markdown
 
+Answer = Callable[..., Any]  # a function that a reader or we wrote
+
 
 def source(function: Callable[..., Any]) -> Markdown:
     """The source of a function as the package has it, so that shown code cannot drift."""
     return Markdown(f"```python\n{inspect.getsource(function)}```")
 
 
-def attempt(check: Callable[[Callable[..., Any]], None], answer: Callable[..., Any]) -> None:
+def attempt(check: Callable[[Answer], None], answer: Answer) -> None:
     """Run an exercise's check on an answer and say what it found."""
     try:
         check(answer)
@@ -26,7 +28,7 @@ def attempt(check: Callable[[Callable[..., Any]], None], answer: Callable[..., A
         print("Correct.")
 
 
-def passing(check: Callable[[Callable], None], answer: Callable, solution: Callable) -> Callable:
+def passing(check: Callable[[Answer], None], answer: Answer, solution: Answer) -> Answer:
     """`answer` if its check accepts it, else the solution: the cells below run either way."""
     try:
         check(answer)
