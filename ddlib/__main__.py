@@ -120,7 +120,7 @@ class Study:
         keep_freed_memory()
         for question in self.questions:
             made = record_study(question, self.profile, work=self.work, note=self.note)
-            print(made.name, f"{made.passport['seconds']:.0f} s", flush=True)
+            print(made.name, f"{made.provenance['seconds']:.0f} s", flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ class Repeat:
 
     def run(self) -> None:
         # Loads what draws figures, which no other command needs.
-        from ddlib.claims import accord, beside
+        from ddlib.experiment.claims import accord, beside
 
         keep_freed_memory()
         for question in self.questions:
@@ -150,7 +150,7 @@ class Repeat:
                 print(f"    book {book.ours}: {book.verdict}; here {here.ours}: {here.verdict}")
             same = accord(pairs)
             print(
-                f"{question}: {made.passport['seconds'] / 60:.0f} min, {same['claims']} claims, "
+                f"{question}: {made.provenance['seconds'] / 60:.0f} min, {same['claims']} claims, "
                 f"{same['sign']} of the same sign, {same['verdict']} judged alike, "
                 f"{same['opposed']} opposed",
                 flush=True,

@@ -21,8 +21,8 @@ from ddlib.instruments.gains import (
     rate_helps,
     tau,
 )
-from ddlib.instruments.pixels import clipped as clip
 from ddlib.networks import NETWORKS, build
+from ddlib.questions.shared.pixels import clipped as clip
 from ddlib.show.looks import GRAY
 from ddlib.studies import Keeper, Study, at_once
 from ddlib.training import Recipe

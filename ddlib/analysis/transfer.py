@@ -15,8 +15,8 @@ from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
 from ddlib.instruments.gains import agreement, clipping_helps, costs, gains, kept
-from ddlib.instruments.pixels import clipped
 from ddlib.networks import build
+from ddlib.questions.shared.pixels import clipped
 from ddlib.seeds import generator
 from ddlib.studies import IPC, Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import accuracy, train

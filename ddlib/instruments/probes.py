@@ -11,7 +11,7 @@ from torch import Tensor
 from ddlib import augment
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
-from ddlib.instruments.pixels import clipped
+from ddlib.questions.shared.pixels import clipped
 from ddlib.seeds import generator
 
 VERSIONS = ("set", "start", "clipped", "blurred", "noisy", "shifted")

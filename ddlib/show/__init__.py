@@ -38,13 +38,6 @@ from ddlib.show.influence import (
 )
 from ddlib.show.looks import LOOKS, SCALES, Look
 from ddlib.show.methods import accuracies, accuracy_by_ipc, control, distances, images, slider
-from ddlib.show.mixing import (
-    mixing_changes,
-    mixing_controls,
-    mixing_dips,
-    mixing_doses,
-    pixel_ranges,
-)
 from ddlib.show.recognition import (
     recognition_and_strength,
     recognition_beside_test,
@@ -118,14 +111,9 @@ __all__ = [
     "matched_accuracies",
     "meaning",
     "missed_stops",
-    "mixing_changes",
-    "mixing_controls",
-    "mixing_dips",
-    "mixing_doses",
     "other_recipes",
     "own_shares",
     "p_values",
-    "pixel_ranges",
     "published_curves",
     "published_top",
     "published_traces",

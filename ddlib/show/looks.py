@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ddlib.methods import LABELS
+
 
 @dataclass(frozen=True)
 class Look:
@@ -19,14 +21,14 @@ class Look:
 
 LOOKS = {
     "real": Look("all real images", "#000000", "*"),
-    "random": Look("random", "#7F7F7F", "o"),
-    "herding": Look("herding", "#7F7F7F", "^"),
-    "kcenter": Look("k-center", "#7F7F7F", "v"),
-    "bptt": Look("BPTT", "#E69F00", "P"),
-    "dm": Look("distribution matching", "#0072B2", "s"),
-    "dc": Look("gradient matching (DC)", "#009E73", "D"),
-    "dsa": Look("gradient matching (DSA)", "#009E73", "d"),
-    "mtt": Look("trajectory matching", "#CC79A7", "X"),
+    "random": Look(LABELS["random"], "#7F7F7F", "o"),
+    "herding": Look(LABELS["herding"], "#7F7F7F", "^"),
+    "kcenter": Look(LABELS["kcenter"], "#7F7F7F", "v"),
+    "bptt": Look(LABELS["bptt"], "#E69F00", "P"),
+    "dm": Look(LABELS["dm"], "#0072B2", "s"),
+    "dc": Look(LABELS["dc"], "#009E73", "D"),
+    "dsa": Look(LABELS["dsa"], "#009E73", "d"),
+    "mtt": Look(LABELS["mtt"], "#CC79A7", "X"),
     "mtt-late": Look("trajectory matching, late", "#882255", "x"),
     # Real images, or made from them, that sets are held against.
     "start": Look("images before distillation", "#B09A74", "h"),
