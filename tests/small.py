@@ -6,6 +6,7 @@ from typing import Any
 import ddlib
 from ddlib.experiment.asking import recorded_sets
 from ddlib.experiment.bench import Bench
+from ddlib.questions.agreement import experiment as agreement
 from ddlib.questions.mixing import experiment as mixing
 
 PLANS: dict[str, Any] = {
@@ -14,6 +15,25 @@ PLANS: dict[str, Any] = {
         controls=mixing.Part(("bptt",), tuple(mixing.CONTROLS), 1),
         changes=mixing.Part(("random", "dm"), ("Adam", "augmentation", "clipped"), 1),
         steps=4,
+    ),
+    "agreement": replace(
+        agreement.PLANS["fast"],
+        methods=("random", "start", "mtt", agreement.LATE),
+        images=100,
+        nets=2,
+        early_nets=2,
+        early_steps=4,
+        early_batch=8,
+        every=1,
+        subsets=(5, 6),
+        subset_epochs=3,
+        subset_batch=16,
+        stops=(1, 2),
+        full_batch=(5,),
+        within=40.0,
+        steps=5,
+        late_sets=1,
+        late=(1, 2),
     ),
 }
 

@@ -28,7 +28,6 @@ from ddlib.studies import OWN_DATA, Study, recorded_sets
 
 # Each question with the name of its own tests' settings, and what a few digits need beside them.
 QUESTIONS = {
-    "agreement": ("TINY", {}),
     "bias": ("SETTINGS", {"levels": (0.6,), "sizes": (10,), "marks": (2,), "sets": 1, "nets": 1}),
     "ceiling": ("SMALL", {"nets": 1, "epochs": 1}),
     "curvature": ("SMALL", {"pool": 400, "real": 20}),

@@ -86,9 +86,9 @@ def test_an_unknown_study_lists_what_there_is(tmp_path: Path) -> None:
 
 
 def test_an_unknown_question_lists_the_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studies, "QUESTIONS", ("agreement", "transfer"))
+    monkeypatch.setattr(studies, "QUESTIONS", ("influence", "transfer"))
     with pytest.raises(
-        ValueError, match="unknown question 'mix'; choose one of: agreement, transfer"
+        ValueError, match="unknown question 'mix'; choose one of: influence, transfer"
     ):
         studies.question_module("mix")
 

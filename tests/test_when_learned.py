@@ -21,8 +21,9 @@ from ddlib.analysis.when_learned import (
     settled,
     still_to_come,
 )
-from ddlib.instruments.yardsticks import JUDGE, blends, easy_rows, started_from
 from ddlib.networks import build
+from ddlib.questions.shared.baselines import JUDGE, blends, easy_rows
+from ddlib.questions.shared.starts import started_from
 from ddlib.studies import Keeper, Study, findings, recorded_sets
 from ddlib.training import Recipe, logits, train_steps
 

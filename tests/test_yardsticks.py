@@ -5,8 +5,8 @@ from helpers import toy_data
 from torch.func import functional_call
 
 from ddlib.ensemble import flatten, initialize_many, unflatten
-from ddlib.instruments.yardsticks import easy_images
 from ddlib.networks import build
+from ddlib.questions.shared.baselines import easy_images
 
 
 def test_easy_images_have_the_lowest_loss_of_their_class() -> None:

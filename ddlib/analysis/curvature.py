@@ -22,8 +22,8 @@ from ddlib.instruments.hessian import (
     rademacher,
     spectrum,
 )
-from ddlib.instruments.yardsticks import easy_images
 from ddlib.networks import build
+from ddlib.questions.shared.baselines import easy_images
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe, accuracy, mean_loss, train_epochs, train_steps

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ddlib.data import ImageData
 from ddlib.instruments.rankings import rank_correlation
-from ddlib.instruments.yardsticks import blends, easy_rows, started_from
 from ddlib.networks import build
+from ddlib.questions.shared.baselines import blends, easy_rows
+from ddlib.questions.shared.starts import started_from
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe, logits, train_steps
 

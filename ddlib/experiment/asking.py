@@ -7,27 +7,30 @@ for sets of CIFAR-10 as it is.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ddlib.data import load
 from ddlib.experiment.bench import Bench, Sets
-from ddlib.experiment.cells import collect
+from ddlib.experiment.cells import Cell, collect
 from ddlib.experiment.records import Record
 from ddlib.presets import DATASETS, METHODS, device_for
 from ddlib.provenance import command_line, peak_memory_mib, provenance
 from ddlib.recording import set_in
 from ddlib.results import RECORDED, load_recorded, recorded, set_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = Path(str(files("ddlib"))) / "questions"
 IPC = 10  # images per class of the sets that are taken apart
@@ -82,11 +85,17 @@ def _run(
     executor: Executor | None,
 ) -> tuple[Record, float]:
     """What a question found, and the seconds of all its cells, also of those found in `folder`."""
-    keep = partial(collect, folder=folder, executor=executor, title=question)
-    table, arrays = part(question).run(bench, plan, keep)
+    spent = []
+
+    def keep(cells: Iterable[Cell]) -> "pd.DataFrame":
+        table = collect(cells, folder, executor, question)
+        spent.append(float(table["seconds"].sum()))
+        return table
+
+    table, arrays = part(question).run(replace(bench, scratch=folder), plan, keep)
     settings = json.loads(json.dumps(asdict(plan)))  # as a file gives them back
-    seconds = float(table.pop("seconds").sum())
-    return Record(question, bench.real.name, settings, table, arrays, profile), seconds
+    table = table.drop(columns="seconds", errors="ignore")  # a table that was derived has none
+    return Record(question, bench.real.name, settings, table, arrays, profile), sum(spent)
 
 
 def study(

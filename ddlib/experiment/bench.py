@@ -1,8 +1,9 @@
 """What an experiment works on: the real data, and the sets that it takes apart."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 from ddlib.data import ImageData
@@ -23,6 +24,7 @@ class Bench:
     real: ImageData
     sets: Sets
     opener: Callable[[], "Bench"] | None = None
+    scratch: Path | None = None  # where long work may keep its checkpoints
 
     def turn(self, method: str, number: int) -> DistilledSet:
         """The set of a method for run `number`: its sets take turns."""
@@ -38,8 +40,8 @@ class Bench:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         if self.opener is None:
-            return Bench, (self.real, self.sets)
-        return _opened, (self.opener,)
+            return Bench, (self.real, self.sets, None, self.scratch)
+        return _opened, (self.opener, self.scratch)
 
 
 def mark_of(one: DistilledSet) -> str:
@@ -48,5 +50,5 @@ def mark_of(one: DistilledSet) -> str:
 
 
 @cache
-def _opened(opener: Callable[[], Bench]) -> Bench:
-    return opener()
+def _opened(opener: Callable[[], Bench], scratch: Path | None) -> Bench:
+    return replace(opener(), scratch=scratch)

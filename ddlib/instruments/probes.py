@@ -9,15 +9,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddlib import augment
-from ddlib.data import ImageData, sample_per_class
+from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.questions.shared.pixels import clipped
+from ddlib.questions.shared.starts import starting_rows
 from ddlib.seeds import generator
 
 VERSIONS = ("set", "start", "clipped", "blurred", "noisy", "shifted")
 LEVELS = ("test", "own", "other", "shuffled", "noise")
 NOISE = 0.5  # spread of the added noise, in the units of standardized images
-ALIKE = 0.1  # mean correlation that a set must share with its start beyond that of any other draw
 
 
 @dataclass(frozen=True)
@@ -32,41 +32,6 @@ class Probes:
     levels: Float[Tensor, "level m c h w"]  # test, own, other and noise: `shuffled` has no images
     level_labels: Int[Tensor, "level m"]
     halves: Mapping[str, Int[Tensor, " half"]]
-
-
-def starting_rows(real: ImageData, made: DistilledSet) -> Int[Tensor, " n"]:
-    """Rows of the real training images that a set began with; its own rows if it is a selection.
-
-    The draw is repeated from the recorded seed. If the set is no more like that draw than like
-    any other (it was made when draws were made differently, or it chose its images by a rule), then
-    each image gets the real image of its class that it is most like.
-    """
-    draws = [generator(made.meta["seed"], what) for what in ("initialize", "")]
-    redrawn, chance = (sample_per_class(real, made.ipc, d).flatten() for d in draws)
-    images = real.train_images
-    gain = alike(made.images, images[redrawn]) - alike(made.images, images[chance])
-    return redrawn if gain.mean() > ALIKE else most_alike(real, made)
-
-
-def most_alike(real: ImageData, made: DistilledSet) -> Int[Tensor, " n"]:
-    """For each image of a set, the row of the real image of its class with the best correlation."""
-    best = torch.empty_like(made.labels)
-    for c in range(len(made.classes)):
-        rows = (real.train_labels == c).nonzero()[:, 0]
-        mine = (made.labels == c).nonzero()[:, 0]
-        table = _flat(made.images[mine]) @ _flat(real.train_images[rows]).T
-        best[mine] = rows[table.argmax(1)]
-    return best
-
-
-def alike(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-    """Correlation of the values of each pair of images: 1 for equal up to brightness, contrast."""
-    return (_flat(a) * _flat(b)).sum(1)
-
-
-def _flat(images: Tensor) -> Float[Tensor, "n d"]:
-    flat = images.flatten(1)
-    return F.normalize(flat - flat.mean(1, keepdim=True), dim=1)
 
 
 def changed(

@@ -1,13 +1,5 @@
 """The figures of the book, one function each: functions of results, and nothing else draws."""
 
-from ddlib.show.agreement import (
-    agreement_gaps,
-    agreements,
-    gaps_by_set,
-    likeness_levels,
-    matched_accuracies,
-    missed_stops,
-)
 from ddlib.show.bias import (
     bias_colors,
     bias_controls,
@@ -78,8 +70,6 @@ __all__ = [
     "Look",
     "accuracies",
     "accuracy_by_ipc",
-    "agreement_gaps",
-    "agreements",
     "attempt",
     "bias_colors",
     "bias_controls",
@@ -98,7 +88,6 @@ __all__ = [
     "first_steps",
     "gain_runs",
     "gain_table",
-    "gaps_by_set",
     "helped",
     "helped_and_harmed",
     "images",
@@ -106,11 +95,8 @@ __all__ = [
     "influence_sizes",
     "kept_runs",
     "learning_curves",
-    "likeness_levels",
     "long_training",
-    "matched_accuracies",
     "meaning",
-    "missed_stops",
     "other_recipes",
     "own_shares",
     "p_values",

@@ -5,7 +5,8 @@ import torch
 from helpers import some_predictions, toy_data
 from sklearn.metrics import cohen_kappa_score
 
-from ddlib.instruments.predictions import (
+from ddlib.networks import build
+from ddlib.questions.agreement.predictions import (
     MEASURES,
     alike,
     correct,
@@ -13,7 +14,6 @@ from ddlib.instruments.predictions import (
     known_mean,
     predictions,
 )
-from ddlib.networks import build
 from ddlib.seeds import generator
 from ddlib.training import Recipe, accuracy, train
 

@@ -1,12 +1,14 @@
-"""Networks of equal accuracy: found in pools, and compared with the networks of one source."""
+"""Networks of equal accuracy: found in pools, and compared with the networks of one method."""
 
+from itertools import combinations_with_replacement, product
 from math import floor
 
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from ddlib.instruments.predictions import alike, correct, drawn_again, known_mean
+from ddlib.questions.agreement.predictions import MEASURES, alike, correct, drawn_again, known_mean
 from ddlib.seeds import generator
 
 POOLS = ("early", "subset", "stopped", "full-batch")
@@ -18,6 +20,7 @@ REAL = {"random", "start"}  # sources that nobody distilled
 KINDS = {"dsa": "dc", "mtt-late": "mtt"}  # sources that are a kind of another method
 EXCHANGED = {"dm": "dc", "dc": "dm"}  # the released stops of these two look exchanged
 DRAWS = 400
+DENSE = ("kin", "missed", "missed_accuracy", "released", "released_accuracy")  # of a network
 
 Runs = dict[str, UInt8[Tensor, "_ nets t"]]  # by source: set, network, image
 Pools = dict[str, UInt8[Tensor, "m s t"]]  # network, stop, image
@@ -58,24 +61,73 @@ def matched(pools: Pools, labels: Int[Tensor, " t"], target: float, within: floa
     return found
 
 
-def one_source(
-    tag: str, runs: Runs, pools: Pools, labels: Int[Tensor, " t"], within: float
+def one_method(
+    method: str, runs: Runs, pools: Pools, labels: Int[Tensor, " t"], within: float
+) -> pd.DataFrame:
+    """All comparisons for the networks of a method, as rows of these conditions.
+
+    `network`: one network, with what it agrees on elsewhere. `alike`: one network and a partner of
+    equal accuracy (`at`) in a pool. `level`: two pools. `reference`: a subset network in the place
+    of those of the method. `interval`: a quantity with its 95 percent interval.
+    """
+    found = compared(method, runs, pools, labels, within)
+    sets, nets = found["accuracy"].shape
+    places = list(product(range(sets), range(nets)))
+    rows = [
+        {"condition": "network", "set": s, "network": nets * s + n}
+        | {"accuracy": float(found["accuracy"][s, n])}
+        | {name: found[name][s, n] for name in DENSE}
+        for s, n in places
+    ]
+    members = [(pool, i) for pool, size in sizes_of(pools).items() for i in range(size)]
+    for (s, n), (m, (pool, i)) in product(places, enumerate(members)):
+        if found["matched"][s, n, m].isfinite():
+            rows.append(
+                {"condition": "alike", "set": s, "network": nets * s + n, "pool": pool}
+                | {"member": i, "at": float(found["matched"][s, n, m])}
+                | _measured(found["alike"][s, n, m])
+            )
+    pairs = combinations_with_replacement(POOLS, 2)
+    for (one, other), values in zip(pairs, found["level"], strict=True):
+        rows.append({"condition": "level", "pool": one, "beside": other} | _measured(values))
+    for i, values in enumerate(found["reference"]):
+        rows.append({"condition": "reference", "member": i} | _measured(values))
+    for (quantity, measure), values in zip(
+        product(QUANTITIES, MEASURES), found["interval"].flatten(0, 1).tolist(), strict=True
+    ):
+        limits = dict(zip(("mean", "low", "high"), values, strict=True))
+        rows.append({"condition": "interval", "quantity": quantity, "measure": measure} | limits)
+    table = pd.DataFrame([{"method": method} | row for row in rows])
+    return table.astype({name: "Int64" for name in ("set", "network", "member")})
+
+
+def _measured(values: Float[Tensor, " measures"]) -> dict[str, float]:
+    return dict(zip(MEASURES, values.tolist(), strict=True))
+
+
+def sizes_of(pools: Pools) -> dict[str, int]:
+    """How many networks each of `POOLS` has; `stopped` are those of `subset` on their way."""
+    return {pool: len(pools["subset" if pool == "stopped" else pool]) for pool in POOLS}
+
+
+def compared(
+    method: str, runs: Runs, pools: Pools, labels: Int[Tensor, " t"], within: float
 ) -> dict[str, Tensor]:
-    """All comparisons for the networks of source `tag`; NaN where nothing is near enough."""
-    mine = runs[tag]
+    """All comparisons for the networks of a method; NaN where nothing is near enough."""
+    mine = runs[method]
     accuracy = correct(mine, labels)
     found = {"accuracy": accuracy}
     each = [_one_run(p, pools, labels, within) for p in mine.flatten(0, 1)]
     for name in each[0]:
         found[name] = torch.stack([e[name] for e in each]).unflatten(0, accuracy.shape)
-    found["kin"] = _kin(tag, runs, labels, within)
+    found["kin"] = _kin(method, runs, labels, within)
     pairs, sizes = _pool_pairs(matched(pools, labels, float(accuracy.mean()), within), labels)
     found["level"] = _levels(pairs, sizes)
     real = _references(accuracy, pools, labels, within)
     early, subset, *_ = real.split(sizes, 1)
     found["reference"] = early.nanmean(1) - subset.nanmean(1)
     found["interval"] = _intervals(found["alike"], real, sizes)
-    return found | _released(tag, runs, pools, labels)
+    return found | _released(method, runs, pools, labels)
 
 
 def _one_run(

@@ -1,6 +1,5 @@
-"""Real images to hold distilled ones against: their beginnings, easy images, class means."""
+"""Real images to hold distilled ones against: easy images, and class means."""
 
-from dataclasses import replace
 from itertools import islice
 
 import torch
@@ -9,47 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ddlib.data import ImageData, sample_per_class
-from ddlib.distilled import DistilledSet
 from ddlib.ensemble import Parameters, unflatten
-from ddlib.instruments.probes import starting_rows
 from ddlib.networks import build
-from ddlib.presets import made_by
 from ddlib.seeds import generator
-from ddlib.studies import Sets
 from ddlib.training import Recipe, logits, train_steps
 
 JUDGE = 1000  # seeds of the networks that say what is easy: not among those that are asked
-
-
-def started_from(one: DistilledSet, real: ImageData) -> tuple[Tensor, Tensor]:
-    """The images that a set like this one is before the first step of its distillation.
-
-    All methods that start from real images start from the same ones when they have the same seed.
-    A set that was recorded when draws were made differently began with other images than these.
-    """
-    start = made_by(one).initialize(real, one.meta["seed"])
-    return start["images"], start["labels"]
-
-
-def with_start(real: ImageData, sets: Sets) -> Sets:
-    """The sets, and what those of trajectory matching were before their first step."""
-    begun = [(one, *started_from(one, real)) for one in sets.get("mtt", ())]
-    made = [replace(one, images=images, labels=labels) for one, images, labels in begun]
-    return {**sets, "start": made} if made else sets
-
-
-def began_as_start(real: ImageData, sets: Sets) -> tuple[str, ...]:
-    """The sources whose sets began as the images of `start`.
-
-    Their images are asked: a set that was recorded when draws were made differently, or that
-    began as noise, began otherwise.
-    """
-    starts = sets.get("start", ())
-
-    def same(one: DistilledSet, start: DistilledSet) -> bool:
-        return real.train_images[starting_rows(real, one)].equal(start.images)
-
-    return tuple(t for t in sets if t != "start" and starts and all(map(same, sets[t], starts)))
 
 
 def easy_rows(
