@@ -7,7 +7,12 @@ import ddlib
 from ddlib.experiment.asking import recorded_sets
 from ddlib.experiment.bench import Bench
 from ddlib.questions.agreement import experiment as agreement
+from ddlib.questions.curvature import experiment as curvature
 from ddlib.questions.mixing import experiment as mixing
+from ddlib.questions.recognition import experiment as recognition
+from ddlib.questions.recognition import recognizers
+from ddlib.questions.transfer import experiment as transfer
+from ddlib.questions.when_learned import experiment as when_learned
 
 PLANS: dict[str, Any] = {
     "mixing": replace(
@@ -34,6 +39,47 @@ PLANS: dict[str, Any] = {
         steps=5,
         late_sets=1,
         late=(1, 2),
+    ),
+    "curvature": replace(
+        curvature.PLANS["fast"],
+        nets=2,
+        steps=(0, 2, 4),
+        probes=2,
+        pool=400,
+        real=20,
+        moments=(0, 4),
+        lanczos=3,
+        starts=(0, 3),
+        onward=(1, 2),
+        tested=50,
+    ),
+    "when_learned": replace(
+        when_learned.PLANS["fast"],
+        nets=2,
+        steps=8,
+        every=4,
+        recipe_every=8,
+        long_steps=10,
+        long_every=2,
+        test_images=50,
+        judge_steps=2,
+        pool=20,
+        blend=5,
+    ),
+    "recognition": replace(
+        recognition.PLANS["fast"],
+        recognizers=recognizers.kinds(1, tiny=1, deep=1, resnets=1, batch=1, plain=1, lasting=2),
+        levels=50,
+        company=20,
+        pictured=20,
+    ),
+    "transfer": replace(
+        transfer.PLANS["fast"],
+        methods=("random", "herding", "dm", "bptt"),
+        test=50,
+        held_out=5,
+        more=2,
+        steps=4,
     ),
 }
 

@@ -30,13 +30,9 @@ from ddlib.studies import OWN_DATA, Study, recorded_sets
 QUESTIONS = {
     "bias": ("SETTINGS", {"levels": (0.6,), "sizes": (10,), "marks": (2,), "sets": 1, "nets": 1}),
     "ceiling": ("SMALL", {"nets": 1, "epochs": 1}),
-    "curvature": ("SMALL", {"pool": 400, "real": 20}),
     "influence": ("SMALL", {"each": 5}),
-    "recognition": ("QUICK", {}),
     "semantics": ("SMALL", {"draws": 1, "nets": 1, "steps": 2}),
     "traits": ("SMALL", {"fitted": 5}),
-    "transfer": ("SETTINGS", {"widths": (), "sets": 1, "nets": 1}),
-    "when_learned": ("SHORT", {}),
 }
 
 

@@ -86,10 +86,8 @@ def test_an_unknown_study_lists_what_there_is(tmp_path: Path) -> None:
 
 
 def test_an_unknown_question_lists_the_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studies, "QUESTIONS", ("influence", "transfer"))
-    with pytest.raises(
-        ValueError, match="unknown question 'mix'; choose one of: influence, transfer"
-    ):
+    monkeypatch.setattr(studies, "QUESTIONS", ("influence", "bias"))
+    with pytest.raises(ValueError, match="unknown question 'mix'; choose one of: influence, bias"):
         studies.question_module("mix")
 
 
@@ -200,9 +198,9 @@ def test_a_study_without_sets_says_what_makes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(studies, "load", lambda name, device: replace(toy_data(), name="unknown"))
-    monkeypatch.setattr(studies, "QUESTIONS", ("transfer",))
+    monkeypatch.setattr(studies, "QUESTIONS", ("influence",))
     with pytest.raises(ValueError, match=r"no distilled sets of unknown.*record --profile fast"):
-        record_study("transfer", "fast", work=tmp_path, note="", folder=tmp_path)
+        record_study("influence", "fast", work=tmp_path, note="", folder=tmp_path)
 
 
 def test_the_sets_that_studies_take_apart_ship_in_pairs() -> None:

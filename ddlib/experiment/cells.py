@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm  # in a notebook, too: it can be switched off from outside
 
 from ddlib.files import load_tensors, save_tensors
 

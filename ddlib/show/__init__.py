@@ -9,16 +9,6 @@ from ddlib.show.bias import (
     bias_paths,
     bias_sizes,
 )
-from ddlib.show.curvature import (
-    confidence_along,
-    curvature_along,
-    curvature_beside_real,
-    eigenvalues,
-    published_traces,
-    smoothing,
-    stopping,
-    turns,
-)
 from ddlib.show.influence import (
     explorer,
     helped_and_harmed,
@@ -30,18 +20,6 @@ from ddlib.show.influence import (
 )
 from ddlib.show.looks import LOOKS, SCALES, Look
 from ddlib.show.methods import accuracies, accuracy_by_ipc, control, distances, images, slider
-from ddlib.show.recognition import (
-    recognition_and_strength,
-    recognition_beside_test,
-    recognition_by_kind,
-    recognition_changes,
-    recognition_leak,
-    recognition_map,
-    recognition_places,
-    recognition_steps,
-    recognition_sureness,
-    released_chart,
-)
 from ddlib.show.repetition import repeat_table, repeated, usual_table, usual_width
 from ddlib.show.semantics import (
     helped,
@@ -52,17 +30,6 @@ from ddlib.show.semantics import (
     traits_meaning,
 )
 from ddlib.show.text import attempt, source
-from ddlib.show.transfer import gain_runs, gain_table, kept_runs, two_protocols
-from ddlib.show.when_learned import (
-    first_steps,
-    in_order,
-    learning_curves,
-    long_training,
-    other_recipes,
-    published_curves,
-    settling_steps,
-    single,
-)
 
 __all__ = [
     "LOOKS",
@@ -78,56 +45,26 @@ __all__ = [
     "bias_images",
     "bias_paths",
     "bias_sizes",
-    "confidence_along",
     "control",
-    "curvature_along",
-    "curvature_beside_real",
     "distances",
-    "eigenvalues",
     "explorer",
-    "first_steps",
-    "gain_runs",
-    "gain_table",
     "helped",
     "helped_and_harmed",
     "images",
-    "in_order",
     "influence_sizes",
-    "kept_runs",
-    "learning_curves",
-    "long_training",
     "meaning",
-    "other_recipes",
     "own_shares",
     "p_values",
-    "published_curves",
     "published_top",
-    "published_traces",
-    "recognition_and_strength",
-    "recognition_beside_test",
-    "recognition_by_kind",
-    "recognition_changes",
-    "recognition_leak",
-    "recognition_map",
-    "recognition_places",
-    "recognition_steps",
-    "recognition_sureness",
-    "released_chart",
     "repeat_table",
     "repeated",
-    "settling_steps",
     "shuffles",
-    "single",
     "slider",
-    "smoothing",
     "source",
     "spurious_color",
-    "stopping",
     "substitutes",
     "sums_and_groups",
     "traits_meaning",
-    "turns",
-    "two_protocols",
     "usual_table",
     "usual_width",
 ]

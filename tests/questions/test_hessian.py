@@ -9,7 +9,8 @@ from helpers import relative_error, toy_data
 from torch import Tensor, nn
 
 from ddlib.ensemble import flatten, initialize_many
-from ddlib.instruments.hessian import (
+from ddlib.networks import ConvNet
+from ddlib.questions.curvature.hessian import (
     Loss,
     hessian_vector_product,
     hutchinson_trace,
@@ -20,7 +21,6 @@ from ddlib.instruments.hessian import (
     spectrum,
     top_eigenvalue,
 )
-from ddlib.networks import ConvNet
 from ddlib.seeds import generator
 from ddlib.training import mean_loss
 

@@ -1,51 +1,56 @@
 """Recognition: what recognizers are shown, how answers are judged, and that a run resumes."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from helpers import Killed, assert_same_arrays, killed_after
 
 import ddlib
-from ddlib import show
-from ddlib.analysis import recognition
-from ddlib.analysis.recognition import SETTINGS, Settings, findings, recognized, run
 from ddlib.channels import from_pixels, to_pixels
 from ddlib.data import sample_per_class
 from ddlib.distilled import DistilledSet
-from ddlib.instruments.judging import (
+from ddlib.experiment.asking import ask, recorded_sets
+from ddlib.experiment.bench import Bench
+from ddlib.experiment.claims import values_of
+from ddlib.experiment.records import Record
+from ddlib.networks import build
+from ddlib.questions.recognition import experiment as recognition
+from ddlib.questions.recognition import figures
+from ddlib.questions.recognition.experiment import PLANS
+from ddlib.questions.recognition.figures import BARS, FILLED, PRINTED
+from ddlib.questions.recognition.findings import findings, learned, level, near, recognized
+from ddlib.questions.recognition.metrics import (
     class_map,
     distance_percentile,
-    measure,
+    metrics,
     neighbor_agreement,
     places,
 )
-from ddlib.instruments.probes import (
+from ddlib.questions.recognition.probes import (
     LEVELS,
     VERSIONS,
     blurred,
     changed,
     halves_of,
     probes_of,
-    starting_rows,
 )
-from ddlib.instruments.recognizers import Recognizer, answer, recognizer
-from ddlib.networks import build
+from ddlib.questions.recognition.recognizers import LONG, MAIN, Recognizer, answer, recognizer
+from ddlib.questions.shared.starts import starting_rows
 from ddlib.seeds import generator
-from ddlib.show.recognition import BARS, FILLED, PRINTED
-from ddlib.studies import Keeper, Study, recorded_sets
+from ddlib.show import SCALES
 
-QUICK = Settings(
+OTHER = ("other",)
+QUICK = replace(
+    PLANS["fast"],
     recognizers={
         "convnet-tiny": Recognizer(network="convnet-tiny", epochs=1, seeds=1),
         "convnet": Recognizer(network="convnet", epochs=2, seeds=2),
-        "convnet-long": Recognizer(network="convnet", epochs=3, seeds=2, halves=("other",)),
-        "convnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=("other",)),
-        "resnet-group": Recognizer(network="convnet-group", epochs=1, seeds=1, halves=("other",)),
-        "resnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=("other",)),
+        "convnet-long": Recognizer(network="convnet", epochs=3, seeds=2, halves=OTHER),
+        "convnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=OTHER),
+        "resnet-group": Recognizer(network="convnet-group", epochs=1, seeds=1, halves=OTHER),
+        "resnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=OTHER),
     },
-    levels=100, company=40, pictured=50, changes_for_all=False,
+    levels=100, company=40, pictured=50,
 )  # fmt: skip
 
 
@@ -55,13 +60,13 @@ def sets() -> dict:
 
 
 @pytest.fixture(scope="module")
-def study(digits: ddlib.ImageData, sets: dict) -> Study:
-    return run(digits, sets, QUICK)
+def record(digits: ddlib.ImageData, sets: dict) -> Record:
+    return ask("recognition", Bench(digits, sets), QUICK)
 
 
-def test_measures_of_answers_worked_out_by_hand() -> None:
+def test_metrics_of_answers_worked_out_by_hand() -> None:
     logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 1.0]]).log_softmax(1)
-    accuracy, probability, margin = measure(logits, torch.tensor([0, 2])).tolist()
+    accuracy, probability, margin = metrics(logits, torch.tensor([0, 2])).tolist()
     assert accuracy == 50
     assert margin == pytest.approx((1 - 2) / 2)  # 2 - 1 and 1 - 3
     p = logits.exp()
@@ -159,98 +164,86 @@ def test_probes_have_the_levels_they_are_called_by(digits: ddlib.ImageData, sets
     assert torch.allclose(as_it_is, start, atol=1e-3)
 
 
-def test_study_holds_each_recognizer_and_chance(study: Study) -> None:
-    assert recognized(study, "convnet", "bptt").shape == (2,)
-    assert recognized(study, "resnet-batch", "dm").shape == (1,)
-    assert len(recognized(study, "convnet-batch", "dm", half="own")) == 0
-    assert len(recognized(study, "convnet", "dm", version="blurred")) == 2
-    assert len(recognized(study, "convnet-batch", "dm", version="blurred")) == 0
-    assert recognized(study, "convnet", "bptt").min() > 60
-    chance = study.pick("levels", level="shuffled", measure="accuracy", network="convnet")
-    assert chance[1, :2].max() < 20
-    last = study.pick("along", network="convnet", half="other", learned="bptt")[:2]
-    assert last[:, -1].isnan().all()  # this trace has nine frames
-    assert last[:, 8].min() > 60
+def test_the_record_holds_each_recognizer_and_chance(record: Record) -> None:
+    assert recognized(record, "convnet", "bptt").shape == (2,)
+    assert recognized(record, "resnet-batch", "dm").shape == (1,)
+    assert len(recognized(record, "convnet-batch", "dm", half="own")) == 0
+    assert len(recognized(record, "convnet", "dm", version="blurred")) == 2
+    assert len(recognized(record, "convnet-batch", "dm", version="blurred")) == 0
+    assert recognized(record, "convnet", "bptt").min() > 60
+    assert level(record, "convnet", "shuffled").max() < 20
+    along = record.rows(condition="along", kind="convnet", half="other", method="bptt")["along"]
+    assert all(last[-1].isnan() for last in along)  # this trace has nine frames
+    assert min(float(last[8]) for last in along) > 60
 
 
-def test_findings_are_differences_of_paired_networks(study: Study) -> None:
-    found = findings(study)
-    gap = recognized(study, "convnet", "bptt") - recognized(study, "convnet", "dm")
-    assert found["bptt_over_dm"] == pytest.approx(tuple(gap.tolist()))
-    near = study.pick("agreement", source="mtt") - study.pick("agreement", source="dm")
-    assert found["mtt_nearer_dm"] == pytest.approx(tuple(near.mean(1).tolist()))
-    assert len(found["norm_gm"]) == 1
-    after = recognized(study, "convnet-long", "dm")
-    assert found["long_dm_below_test"] == pytest.approx(
-        tuple((recognition.level(study, "convnet-long", "test") - after).tolist())
+def test_findings_are_differences_of_paired_networks(record: Record) -> None:
+    found = findings(record)
+    get = lambda contrast, method, **kind: values_of(  # noqa: E731
+        found, contrast=contrast, method=method, **kind
     )
-    assert found["dm_falls"] == pytest.approx(
-        tuple((recognized(study, "convnet", "dm") - after).tolist())
-    )
-    leak = [recognized(study, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
-    assert found["leak_starts"] == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
+    gap = recognized(record, "convnet", "bptt") - recognized(record, "convnet", "dm")
+    assert get("over dm", "bptt", kind=MAIN) == pytest.approx(tuple(gap.tolist()))
+    nearer = (near(record, "mtt") - near(record, "dm")).mean(1)
+    assert get("nearer than dm", "mtt") == pytest.approx(tuple(nearer.tolist()))
+    assert len(get("norm", "gm")) == 1
+    after = recognized(record, LONG, "dm")
+    below = level(record, LONG, "test") - after
+    assert get("below test", "dm", kind=LONG) == pytest.approx(tuple(below.tolist()))
+    fallen = recognized(record, "convnet", "dm") - after
+    assert get("falls", "dm") == pytest.approx(tuple(fallen.tolist()))
+    leak = [recognized(record, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
+    assert get("leak of starts", "dm") == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
 
 
-def test_a_kind_that_was_not_trained_has_no_findings(study: Study) -> None:
-    kept = [i for i, kind in enumerate(study.axes["network"]) if kind != recognition.LONG]
-    arrays = {
-        name: array[kept] if study.dims[name][0] == "network" else array
-        for name, array in study.arrays.items()
-    }
-    kinds = tuple(study.axes["network"][i] for i in kept)
-    short = replace(study, axes={**study.axes, "network": kinds}, arrays=arrays)
-    assert set(findings(study)) - set(findings(short)) >= {"long_bptt_over_test", "gm_falls"}
-    assert findings(short)["norm_gm"] == findings(study)["norm_gm"]
-    assert len(show.recognition_by_kind(short).axes) == len(kinds)
+def test_a_kind_that_was_not_trained_has_no_findings(record: Record) -> None:
+    short = replace(record, table=record.table[record.table["kind"] != LONG])
+    assert set(findings(record)["contrast"]) - set(findings(short)["contrast"]) == {"falls"}
+    assert LONG not in set(findings(short)["kind"])
+    norm = [values_of(findings(r), contrast="norm", method="gm") for r in (record, short)]
+    assert norm[0] == norm[1]
+    assert len(figures.by_kind(short).axes) == len(QUICK.recognizers) - 1
 
 
-def test_a_run_that_was_killed_goes_on(
-    digits: ddlib.ImageData, sets: dict, study: Study, tmp_path: Path
-) -> None:
-    with pytest.raises(Killed):
-        run(digits, sets, QUICK, killed_after(Keeper(tmp_path, {"a": 1}), 3))
-    assert_same_arrays(study, run(digits, sets, QUICK, Keeper(tmp_path, {"a": 1})))
-
-
-def test_every_scale_has_settings() -> None:
-    assert set(SETTINGS) == {"fast", "laptop", "colab", "record", "full"}
-    for name, settings in SETTINGS.items():
-        assert settings.recognizers[recognition.MAIN].seeds >= (2 if name == "laptop" else 5)
-        for about in settings.recognizers.values():
+def test_every_scale_has_a_plan() -> None:
+    assert set(PLANS) == {"fast", "laptop", "colab", "record", "full"}
+    for name, plan in PLANS.items():
+        assert plan.recognizers[MAIN].seeds >= (2 if name == "laptop" else 5)
+        for about in plan.recognizers.values():
             build(about.network, (3, 16, 16), 10)  # an unknown name fails
-    short, long = (SETTINGS["record"].recognizers[k] for k in (recognition.MAIN, recognition.LONG))
+    short, long = (PLANS["record"].recognizers[k] for k in (MAIN, LONG))
     assert replace(long, epochs=short.epochs, halves=short.halves) == short  # but for its length
-    assert long.epochs == SETTINGS["full"].recognizers[recognition.MAIN].epochs
-    assert recognition.LONG not in SETTINGS["full"].recognizers  # which trains for 40 epochs anyway
+    assert long.epochs == PLANS["full"].recognizers[MAIN].epochs
+    assert LONG not in PLANS["full"].recognizers  # which trains for 40 epochs anyway
 
 
-def test_every_figure_draws_the_study(study: Study) -> None:
-    drawn = [show.released_chart()]
-    for name in (
+def test_every_figure_draws_the_record(record: Record) -> None:
+    names = (
         "by_kind", "beside_test", "and_strength", "leak", "changes", "sureness", "steps",
         "places", "map",
-    ):  # fmt: skip
-        drawn.append(getattr(show, f"recognition_{name}")(study))
-    for figure in drawn[1:]:
-        assert figure.get_suptitle() == show.SCALES["fast"]
-    assert all(figure.axes for figure in drawn)
+    )  # fmt: skip
+    drawn = [getattr(figures, name)(record) for name in names]
+    assert all(figure.get_suptitle() == SCALES["fast"] for figure in drawn)
+    assert all(figure.axes for figure in (*drawn, figures.released_chart()))
 
 
-def test_figure_beside_test_images_shows_both_lengths_and_what_was_published(study: Study) -> None:
-    axis = show.recognition_beside_test(study).axes[0]
+def test_figure_beside_test_images_shows_both_lengths_and_what_was_released(
+    record: Record,
+) -> None:
+    axis = figures.beside_test(record).axes[0]
     means = [line.get_ydata()[0] for line in axis.lines if line.get_markersize() == 7]
-    for i, source in enumerate(("random", *study.axes["learned"])):
+    for i, method in enumerate(("random", *learned(record))):
         for j, kind in enumerate(("convnet", "convnet-long")):
-            above = recognized(study, kind, source) - recognition.level(study, kind, "test")
+            above = recognized(record, kind, method) - level(record, kind, "test")
             assert means[2 * i + j] == pytest.approx(above.mean().item())
-    published = dict(zip(study.axes["learned"], axis.collections, strict=True))
-    for source, bar in {"dm": 71, "dc": 68, "dsa": 68, "mtt": 100, "bptt": 100}.items():
-        line = published[source].get_segments()[0]
-        assert line[0][1] == pytest.approx(bar - 80.91), source
+    released = dict(zip(learned(record), axis.collections, strict=True))
+    for method, bar in {"dm": 71, "dc": 68, "dsa": 68, "mtt": 100, "bptt": 100}.items():
+        line = released[method].get_segments()[0]
+        assert line[0][1] == pytest.approx(bar - 80.91), method
 
 
 def test_mended_chart_gives_the_same_bars_to_other_networks() -> None:
-    printed, mended = show.released_chart().axes
+    printed, mended = figures.released_chart().axes
     for axis, names in ((printed, PRINTED), (mended, FILLED)):
         for group, name in zip(axis.containers, axis.get_legend().get_texts(), strict=True):
             bars = BARS[names.index(name.get_text())]

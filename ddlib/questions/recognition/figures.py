@@ -1,4 +1,4 @@
-"""Figures of chapter 09: who recognizes which images, and how surely."""
+"""Figures of recognition: who recognizes which images, and how surely."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,9 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.recognition import LONG, MAIN, level, recognized
+from ddlib.experiment.records import Record
+from ddlib.questions.recognition.findings import (
+    kinds,
+    learned,
+    level,
+    methods,
+    near,
+    recognized,
+)
+from ddlib.questions.recognition.probes import VERSIONS
+from ddlib.questions.recognition.recognizers import LONG, MAIN
+from ddlib.questions.shared.arrays import as_array
 from ddlib.show.looks import GRAY, LOOKS, finish
-from ddlib.studies import Study
 
 # The bars of the released chart, digitized from its stored image: trajectory matching, BPTT,
 # distribution matching, gradient matching. `FILLED` is the order in which its code collects the
@@ -26,7 +36,7 @@ BAR_SOURCES = ("TM", "BPTT", "DM", "GM")
 BAR_OF = {"mtt": "TM", "bptt": "BPTT", "dm": "DM", "dc": "GM", "dsa": "GM"}
 PRINTED = ("ConvNet-Tiny", "ConvNet", "ResNet-18", "ResNet-32")
 FILLED = ("ResNet-18", "ConvNet", "ConvNet-Tiny", "ResNet-34")
-PUBLISHED_TEST = {  # stored outputs of the same notebook, in percent
+RELEASED_TEST = {  # stored outputs of the same notebook, in percent
     "ConvNet-Tiny": 68.37, "ConvNet": 80.91, "ResNet-18": 90.79, "ResNet-34": 92.76,
 }  # fmt: skip
 SHADES = ("#C6C6C6", "#8C8C8C", "#555555", "#111111")
@@ -35,7 +45,7 @@ MARKERS |= {"convnet-long": "o", "resnet-group": "s", "resnet-batch": "D"}
 
 
 def released_chart() -> Figure:
-    """The published bars under the legend that was printed, and under the one that fits them."""
+    """The released bars under the legend that was printed, and under the one that fits them."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 2.9), sharey=True, layout="constrained")
     for axis, title, names in zip(
         axes, ("as printed", "as mended"), (PRINTED, FILLED), strict=True
@@ -61,7 +71,7 @@ def _dots(axis: Axes, x: float | int, values: Tensor, color: str, marker: str, *
         axis.plot([x], values.mean(), marker, color=color, markersize=7, **more)
 
 
-def _panel(axis: Axes, found: Mapping[str, Tensor], line: Tensor, label: str) -> None:
+def _panel(axis: Axes, found: Mapping[str, Tensor], line: Tensor | float, label: str) -> None:
     """The networks' values on each source, and a line where real images are."""
     for x, (source, values) in enumerate(found.items()):
         _dots(axis, x, values, LOOKS[source].color, LOOKS[source].marker)
@@ -83,56 +93,56 @@ def _row(n: int, width: float, height: float = 3.2) -> tuple[Figure, list[Axes]]
     return figure, list(axes[0])
 
 
-def recognition_by_kind(study: Study) -> Figure:
+def by_kind(record: Record) -> Figure:
     """Accuracy of each kind of network on each source, beside its accuracy on real test images."""
-    kinds = study.axes["network"]
+    names = kinds(record)
     figure, grid = plt.subplots(2, 3, figsize=(9, 5.6), sharey=True, layout="constrained")
-    for axis in grid.flat[len(kinds) :]:
+    for axis in grid.flat[len(names) :]:
         axis.remove()
-    axes = list(grid.flat[: len(kinds)])
-    for axis, kind in zip(axes, kinds, strict=True):
-        found = {source: recognized(study, kind, source) for source in study.axes["source"]}
-        _panel(axis, found, level(study, kind, "test").mean(), "")
-        axis.axhline(level(study, kind, "shuffled").mean(), color="black", linewidth=1, ls=":")
-        n = len(level(study, kind, "test"))
+    axes = list(grid.flat[: len(names)])
+    for axis, kind in zip(axes, names, strict=True):
+        found = {source: recognized(record, kind, source) for source in methods(record)}
+        _panel(axis, found, level(record, kind, "test").mean(), "")
+        axis.axhline(level(record, kind, "shuffled").mean(), color="black", linewidth=1, ls=":")
+        n = len(level(record, kind, "test"))
         axis.set_title(f"{kind} (n = {n})", fontsize=8)
         axis.set_ylim(0, 103)
     for axis in axes[::3]:
         axis.set_ylabel("images recognized, percent\n(line: real test images)", fontsize=8)
-    return finish(figure, axes, study.profile)
+    return finish(figure, axes, record.profile)
 
 
-def recognition_beside_test(study: Study) -> Figure:
+def beside_test(record: Record) -> Figure:
     """Accuracy on sets minus accuracy on real test images: ConvNets trained briefly, and longer."""
     figure, (axis,) = _row(1, 7.0, 3.6)
-    sources = ("random", *study.axes["learned"])
+    sources = ("random", *learned(record))
     for x, source in enumerate(sources):
         look = LOOKS[source]
         for kind, shift, full in ((MAIN, -0.17, "none"), (LONG, 0.17, "full")):
-            above = recognized(study, kind, source) - level(study, kind, "test")
+            above = recognized(record, kind, source) - level(record, kind, "test")
             _dots(axis, x + shift, above, look.color, look.marker, fillstyle=full)
         if source in BAR_OF:
             bar = BARS[FILLED.index("ConvNet")][BAR_SOURCES.index(BAR_OF[source])]
-            published = 100 * bar - PUBLISHED_TEST["ConvNet"]
+            published = 100 * bar - RELEASED_TEST["ConvNet"]
             axis.hlines(published, x - 0.4, x + 0.4, color=GRAY, linestyles=":")
     axis.axhline(0, color="black", linewidth=1)
     _name_sources(axis, sources)
-    short, long = (study.settings["recognizers"][k]["epochs"] for k in (MAIN, LONG))
+    short, long = (record.settings["recognizers"][k]["epochs"] for k in (MAIN, LONG))
     axis.set_ylabel(
         f"points above real test images\n(open: {short} epochs, full: {long},\ndotted: published)",
         fontsize=8,
     )
-    return finish(figure, [axis], study.profile)
+    return finish(figure, [axis], record.profile)
 
 
-def recognition_and_strength(study: Study) -> Figure:
+def and_strength(record: Record) -> Figure:
     """Accuracy on sets over accuracy on real test images, one point for each network."""
-    learned = study.axes["learned"]
-    figure, axes = _row(len(learned), 9.5, 2.9)
-    for axis, source in zip(axes, learned, strict=True):
-        for kind in study.axes["network"]:
+    shown = learned(record)
+    figure, axes = _row(len(shown), 9.5, 2.9)
+    for axis, source in zip(axes, shown, strict=True):
+        for kind in kinds(record):
             axis.plot(
-                level(study, kind, "test"), recognized(study, kind, source), MARKERS[kind],
+                level(record, kind, "test"), recognized(record, kind, source), MARKERS[kind],
                 color=LOOKS[source].color, markersize=6, alpha=0.7,
                 fillstyle="full" if "resnet" in kind else "none", label=kind,
             )  # fmt: skip
@@ -141,20 +151,20 @@ def recognition_and_strength(study: Study) -> Figure:
         axis.set_xlabel("accuracy on real test images", fontsize=8)
     axes[0].set_ylabel("images recognized, percent", fontsize=8)
     axes[0].legend(fontsize=6, frameon=False)
-    return finish(figure, axes, study.profile)
+    return finish(figure, axes, record.profile)
 
 
-def recognition_leak(study: Study) -> Figure:
+def leak(record: Record) -> Figure:
     """Recognizers that were trained on the sets' first images, and others that never saw them."""
     figure, axes = _row(2, 8.0)
-    sources = study.axes["learned"]
+    sources = learned(record)
     for axis, version, title in zip(
         axes, ("start", "set"), ("the images they began with", "the distilled sets"), strict=True
     ):
         for x, source in enumerate(sources):
             look = LOOKS[source]
             for half, shift in (("own", -0.17), ("other", 0.17)):
-                found = recognized(study, MAIN, source, half=half, version=version)
+                found = recognized(record, MAIN, source, half=half, version=version)
                 full = "full" if half == "own" else "none"
                 _dots(axis, x + shift, found, look.color, look.marker, fillstyle=full)
         axis.set_title(title, fontsize=9)
@@ -162,49 +172,48 @@ def recognition_leak(study: Study) -> Figure:
     axes[0].set_ylabel(
         "images recognized, percent\n(full: starts seen, open: not seen)", fontsize=8
     )
-    return finish(figure, axes, study.profile)
+    return finish(figure, axes, record.profile)
 
 
-def recognition_changes(study: Study) -> Figure:
+def changes(record: Record) -> Figure:
     """Accuracy of the main recognizers on the sets after small changes."""
     figure, (axis,) = _row(1, 8.0)
-    versions = [v for v in study.axes["version"] if v != "start"]
-    sources = ("random", *study.axes["learned"])
+    versions = [v for v in VERSIONS if v != "start"]
+    sources = ("random", *learned(record))
     for i, source in enumerate(sources):
         look = LOOKS[source]
         for x, version in enumerate(versions):
             place = x + 0.12 * (i - len(sources) / 2 + 0.5)
-            found = recognized(study, MAIN, source, version=version)
+            found = recognized(record, MAIN, source, version=version)
             label = {"label": look.label} if x == 0 else {}
             _dots(axis, place, found, look.color, look.marker, **label)
     axis.set_xticks(range(len(versions)), ["as it is", *versions[1:]])
     axis.set_ylabel("images recognized, percent", fontsize=8)
     axis.legend(fontsize=7, frameon=False, loc="lower left", ncols=2)
-    return finish(figure, [axis], study.profile)
+    return finish(figure, [axis], record.profile)
 
 
-def recognition_sureness(study: Study) -> Figure:
+def sureness(record: Record) -> Figure:
     """Probability of the true class and margin, for sets and for real test images."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
     labels = {"probability": "probability of true class, percent"}
     labels["margin"] = "mean margin, logits"
-    for axis, (measure, label) in zip(axes, labels.items(), strict=True):
-        found = {s: recognized(study, MAIN, s, measure=measure) for s in study.axes["source"]}
-        where = {"network": MAIN, "half": "other", "level": "test", "measure": measure}
-        line = study.pick("levels", **where).nanmean()
+    for axis, (metric, label) in zip(axes, labels.items(), strict=True):
+        found = {s: recognized(record, MAIN, s, metric) for s in methods(record)}
+        line = level(record, MAIN, "test", metric=metric).mean()
         _panel(axis, found, line, f"{label}\n(line: real test images)")
-    return finish(figure, list(axes), study.profile)
+    return finish(figure, list(axes), record.profile)
 
 
-def recognition_steps(study: Study) -> Figure:
+def steps(record: Record) -> Figure:
     """Accuracy on the images of a distillation on its way; each run's last step is 1."""
     figure, (axis,) = _row(1, 6.5)
-    for source in study.axes["learned"]:
+    for source in learned(record):
         look = LOOKS[source]
-        steps = study.pick("steps", learned=source)
+        steps = record.rows(condition="steps", method=source)["along"].iloc[0]
         x = steps / steps.nan_to_num(0).max()
-        found = study.pick("along", network=MAIN, half="other", learned=source)
-        found = found[~found[:, 0].isnan()]
+        rows = record.rows(condition="along", kind=MAIN, half="other", method=source)
+        found = as_array(rows, "along", "network")
         axis.plot(x, found.mean(0), look.marker + "-", color=look.color, label=look.label)
         axis.fill_between(
             x, found.amin(0), found.amax(0), color=look.color, alpha=0.12, linewidth=0
@@ -212,37 +221,38 @@ def recognition_steps(study: Study) -> Figure:
     axis.set_xlabel("share of the distillation steps")
     axis.set_ylabel("images recognized, percent\n(bands: all networks)", fontsize=8)
     axis.legend(fontsize=7, frameon=False)
-    return finish(figure, [axis], study.profile)
+    return finish(figure, [axis], record.profile)
 
 
-def recognition_places(study: Study) -> Figure:
+def places(record: Record) -> Figure:
     """Labels of the nearest real images, and how far out the sets lie in their class."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
     labels = {"agreement": "neighbors with own label, percent"}
     labels["percentile"] = "distance to mean, percentile"
     for axis, (name, label) in zip(axes, labels.items(), strict=True):
-        found = {s: study.pick(name, source=s).mean(1) for s in study.axes["source"]}
-        line = study.arrays[f"{name}_real"].mean()
+        found = {s: near(record, s, name).mean(1) for s in methods(record)}
+        line = record.rows(condition="place", method="real")[name].mean()
         _panel(axis, found, line, f"{label}\n(line: real images held out)")
         axis.set_ylim(0, 103)
-    return finish(figure, list(axes), study.profile)
+    return finish(figure, list(axes), record.profile)
 
 
-def recognition_map(study: Study, sources: Sequence[str] = ("dm", "bptt")) -> Figure:
+def map(record: Record, sources: Sequence[str] = ("dm", "bptt")) -> Figure:
     """Real test images as dots, one set of each source on top, colors by class."""
     figure, axes = plt.subplots(
         1, len(sources), figsize=(8, 3.6), sharex=True, sharey=True, layout="constrained"
     )
     for axis, source in zip(axes, sources, strict=True):
-        _points(axis, study.arrays["map_real"], study.arrays["map_real_label"], s=6, alpha=0.35)
+        arrays, i = record.arrays, methods(record).index(source)
+        _points(axis, arrays["map_real"], arrays["map_real_label"], s=6, alpha=0.35)
         _points(
-            axis, study.pick("map", source=source), study.pick("map_label", source=source),
+            axis, arrays["map"][i], arrays["map_label"][i],
             s=32, marker=LOOKS[source].marker, edgecolors="black", linewidths=0.5,
         )  # fmt: skip
         axis.set_title(f"{LOOKS[source].label} among real test images", fontsize=9)
         axis.set_xticks([])
         axis.set_yticks([])
-    return finish(figure, list(axes), study.profile)
+    return finish(figure, list(axes), record.profile)
 
 
 def _points(axis: Axes, xy: Float[Tensor, "n 2"], labels: Tensor, **look: Any) -> None:

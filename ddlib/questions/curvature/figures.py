@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.curvature import gains
-from ddlib.instruments.hessian import released_stop, smoothed
+from ddlib.experiment.records import Record
+from ddlib.questions.curvature.findings import curves, gains
+from ddlib.questions.curvature.hessian import released_stop, smoothed
+from ddlib.questions.shared.arrays import as_array, named
 from ddlib.show.looks import GRAY, LOOKS, Look, finish, legend_below
-from ddlib.studies import Study
 
 OWN = LOOKS | {"real": Look("sample of real images", "#000000", "*")}
 IN_TURN = LOOKS | {"real": Look("all real images, in turn", "#000000", "*")}
@@ -21,7 +22,7 @@ IN_TURN = LOOKS | {"real": Look("all real images, in turn", "#000000", "*")}
 THEIRS = LOOKS | {"dc": replace(LOOKS["dc"], label="gradient matching")}
 # Smoothed traces at step 60, at the peak and at step 299, one network: read off the figure of Yang
 # et al. (2024) as their notebook stores it, to about 40.
-PUBLISHED = {
+RELEASED = {
     "real": (1990, 2180, 1790),
     "bptt": (3720, 4330, 450),
     "mtt": (3920, 4780, 740),
@@ -34,39 +35,42 @@ PANELS = {
 }
 
 
-def published_traces() -> str:
-    """The published traces as a small table of text."""
+def released_traces() -> str:
+    """The released traces as a small table of text."""
     rows = [f"{'':24s} step 60   peak   step 299"]
-    for name, (early, peak, late) in PUBLISHED.items():
+    for name, (early, peak, late) in RELEASED.items():
         rows.append(f"{THEIRS[name].label:24s} {early:7d} {peak:6d} {late:10d}")
     return "\n".join(rows)
 
 
-def curvature_along(study: Study) -> Figure:
+def curvature_along(record: Record) -> Figure:
     """Trace of the Hessian by step of real training, of distilled sets and of real images."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.7), sharey=True, layout="constrained")
+    steps = named(record.rows(condition="curvature"), "step")
     for axis, (title, names) in zip(axes, PANELS.items(), strict=True):
         for name in names:
-            values = study.pick("trace", source=name).mean(-1)
-            _line(axis, study.axes["step"], values, name)
+            _line(axis, steps, curves(record, name)[0], name)
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("steps of real training before the measurement")
     axes[0].set_ylabel("trace of the Hessian")
     axes[0].set_ylim(0, None)
     legend_below(figure, columns=4)
-    return finish(figure, list(axes), study.profile)
+    return finish(figure, list(axes), record.profile)
 
 
-def curvature_beside_real(study: Study) -> Figure:
+def curvature_beside_real(record: Record) -> Figure:
     """Each trace as a multiple of that on real images; on the right divided by uncertainty."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.7), sharey=True, layout="constrained")
-    trace, unsure = study.arrays["trace"].mean(-1), study.arrays["uncertainty"]
+    rows = record.rows(condition="curvature")
+    steps, names = named(rows, "step"), named(rows, "method")
+    each = [curves(record, name) for name in names]
+    trace, unsure = (torch.stack([c[i] for c in each], 2) for i in (0, 2))
     kinds = {"trace": trace, "trace divided by uncertainty": trace / unsure}
     for axis, (title, values) in zip(axes, kinds.items(), strict=True):
         real = values[:, :, :1].mean(-1, keepdim=True)  # of both samples; the first source
         ratio = (values / real)[:, 1:]  # at the first step the trace is hardly above zero
-        for i, name in enumerate(study.axes["source"]):
-            _line(axis, study.axes["step"][1:], ratio[:, :, i], name)
+        for i, name in enumerate(names):
+            _line(axis, steps[1:], ratio[:, :, i], name)
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("steps of real training before the measurement")
         axis.set_yscale("log")
@@ -76,7 +80,7 @@ def curvature_beside_real(study: Study) -> Figure:
     axes[0].set_yticks(ticks, [str(t) for t in ticks])
     axes[0].set_ylabel("multiple of that on real images")
     legend_below(figure, columns=4)
-    return finish(figure, list(axes), study.profile)
+    return finish(figure, list(axes), record.profile)
 
 
 def _line(axis: Axes, x: Sequence[int], values: Float[Tensor, "net x draw"], name: str) -> None:
@@ -99,25 +103,27 @@ def _marker(name: str) -> dict[str, str]:
     return {"color": color, "marker": OWN[name].marker, "markerfacecolor": face}
 
 
-def confidence_along(study: Study) -> Figure:
+def confidence_along(record: Record) -> Figure:
     """Left: how unsure the network is of each source. Right: the trace where losses are equal."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.7), layout="constrained")
-    for name in study.axes["source"]:
-        _line(axes[0], study.axes["step"], study.pick("uncertainty", source=name), name)
-        loss, trace = (study.pick(k, source=name) for k in ("loss", "trace"))
-        _mean_line(axes[1], loss.mean((0, 2)), trace.mean((0, 2, 3)), name)
+    rows = record.rows(condition="curvature")
+    for name in named(rows, "method"):
+        trace, loss, unsure = curves(record, name)
+        _line(axes[0], named(rows, "step"), unsure, name)
+        _mean_line(axes[1], loss.mean((0, 2)), trace.mean((0, 2)), name)
     axes[0].set(xlabel="steps of real training", ylabel="uncertainty", ylim=(0, None))
     legend_below(figure, columns=4)
     axes[1].invert_xaxis()
     axes[1].set(xlabel="mean loss on the set (falls to the right)", ylim=(0, None))
     axes[1].set_ylabel("trace of the Hessian")
-    return finish(figure, list(axes), study.profile)
+    return finish(figure, list(axes), record.profile)
 
 
-def turns(study: Study) -> Figure:
+def turns(record: Record) -> Figure:
     """Test accuracy gained in a turn on each set, by the step of real training it starts from."""
-    starts, turn = study.axes["start"], study.axes["onward"][-1]
-    found = gains(study, turn)
+    turned = record.rows(condition="turn")
+    starts, turn = named(turned, "step"), named(turned, "turn")[-1]
+    found = gains(record, turn)
     figure, axes = plt.subplots(
         1, 2, figsize=(8, 3.7), width_ratios=(1, len(starts)), layout="constrained"
     )
@@ -134,30 +140,31 @@ def turns(study: Study) -> Figure:
     axes[1].set_xlabel("steps of real training before the turn")
     axes[0].set_ylabel(f"points gained in {turn} steps", fontsize=8)
     legend_below(figure, columns=4)
-    return finish(figure, list(axes), study.profile)
+    return finish(figure, list(axes), record.profile)
 
 
-def eigenvalues(study: Study) -> Figure:
+def eigenvalues(record: Record) -> Figure:
     """Lanczos places of all networks' eigenvalues; the larger a point, the more eigenvalues."""
-    moments, sources = study.axes["moment"], study.axes["source"]
+    rows = record.rows(condition="spectrum")
+    moments, names = named(rows, "step"), named(rows, "method")
+    most = max(float(places.max()) for places in rows["places"])
     figure, axes = plt.subplots(
         1, len(moments), figsize=(8, 3.2), sharey=True, sharex=True, layout="constrained"
     )
     for axis, moment in zip(axes, moments, strict=True):
-        for row, name in enumerate(sources):
-            places, masses = (
-                study.pick(k, moment=moment, source=name) for k in ("places", "masses")
-            )
+        for row, name in enumerate(names):
+            mine = record.rows(condition="spectrum", step=moment, method=name)
+            places, masses = (as_array(mine, k, "network") for k in ("places", "masses"))
             size = 4 + 80 * masses.sqrt()
-            rows = torch.full_like(places, row)
-            axis.scatter(places, rows, size, color=OWN[name].color, alpha=0.3)
+            heights = torch.full_like(places, row)
+            axis.scatter(places, heights, size, color=OWN[name].color, alpha=0.3)
         axis.set_xscale("symlog", linthresh=1)
-        axis.set_xticks([t for t in (-10, 0, 10, 100) if t < study.arrays["places"].max()])
+        axis.set_xticks([t for t in (-10, 0, 10, 100) if t < most])
         axis.set_title(f"after {moment} steps", fontsize=9)
         axis.set_xlabel("eigenvalue")
-    axes[0].set_yticks(range(len(sources)), [OWN[name].label for name in sources], fontsize=7)
+    axes[0].set_yticks(range(len(names)), [OWN[name].label for name in names], fontsize=7)
     axes[0].invert_yaxis()
-    return finish(figure, list(axes), study.profile)
+    return finish(figure, list(axes), record.profile)
 
 
 def stopping(values: Float[Tensor, "r s"], profile: str) -> Figure:

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 import ddlib
-from ddlib import show
-from ddlib.analysis import protocols
+from ddlib.questions.transfer import figures, protocols
 from ddlib.results import Result, load_result
 
 
@@ -59,6 +58,6 @@ def test_a_method_with_fewer_sets_than_the_others_waits(
 
 def test_two_protocols_shows_leads_over_random() -> None:
     y = torch.tensor([[[20.0, 22], [30, 32]], [[27, 28], [35, 36]]])  # method, protocol, set
-    axis = show.two_protocols({10: (("random", "dm"), y)}, "laptop").axes[0]
+    axis = figures.two_protocols({10: (("random", "dm"), y)}, "laptop").axes[0]
     assert axis.lines[1].get_xdata().tolist() == [6, 7]
     assert axis.lines[1].get_ydata().tolist() == [4, 5]

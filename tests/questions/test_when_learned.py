@@ -2,41 +2,53 @@
 
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import pytest
 import torch
-from helpers import Killed, assert_same_arrays
 
 import ddlib
-from ddlib.analysis import when_learned
-from ddlib.analysis.when_learned import (
-    SOURCES,
-    Settings,
-    falls,
-    first_recognized,
-    follow,
-    order_agreement,
-    probes,
-    settled,
-    still_to_come,
-)
+from ddlib.experiment.asking import ask, recorded_sets
+from ddlib.experiment.bench import Bench
+from ddlib.experiment.claims import values_of
+from ddlib.experiment.records import Record
 from ddlib.networks import build
 from ddlib.questions.shared.baselines import JUDGE, blends, easy_rows
 from ddlib.questions.shared.starts import started_from
-from ddlib.studies import Keeper, Study, findings, recorded_sets
+from ddlib.questions.when_learned import experiment as when_learned
+from ddlib.questions.when_learned.experiment import (
+    METHODS,
+    PLANS,
+    RECIPES,
+    first_recognized,
+    follow,
+    probes,
+)
+from ddlib.questions.when_learned.findings import (
+    curves,
+    falls,
+    findings,
+    order_agreement,
+    settled,
+    still_to_come,
+)
 from ddlib.training import Recipe, logits, train_steps
 
 INF = float("inf")
-SHORT = Settings(
-    nets=2, steps=8, every=4, batch=64, recipe_nets=1, recipe_every=8, long_nets=1, long_steps=10,
-    long_every=2, test_images=50, judge_steps=2, pool=20, blend=5,
+SHORT = replace(
+    PLANS["fast"],
+    nets=2, steps=8, every=4, recipe_every=8, long_steps=10, long_every=2, test_images=50,
+    judge_steps=2, pool=20, blend=5,
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def study(digits: ddlib.ImageData) -> Study:
-    return when_learned.run(digits, recorded_sets("digits"), SHORT)
+def bench(digits: ddlib.ImageData) -> Bench:
+    return Bench(digits, recorded_sets("digits"))
+
+
+@pytest.fixture(scope="module")
+def record(bench: Bench) -> Record:
+    return ask("when_learned", bench, SHORT)
 
 
 def test_a_network_is_measured_before_and_after_the_steps_that_are_named(
@@ -98,7 +110,7 @@ def test_easy_images_have_a_low_loss_in_a_network_that_answers_nothing(
         logits(net, judge, digits.train_images[rows])[0], digits.train_labels[rows]
     )
     assert loss(rows.flatten()) < 0.7 * loss(torch.arange(500))
-    assert not set(range(Settings().nets)) & {JUDGE, JUDGE + 1}
+    assert not set(range(PLANS["full"].nets)) & {JUDGE, JUDGE + 1}
 
 
 def test_all_methods_of_a_seed_start_from_the_same_images(digits: ddlib.ImageData) -> None:
@@ -118,56 +130,49 @@ def test_blends_are_means_of_one_class(digits: ddlib.ImageData) -> None:
     assert (digits.train_images == alone).flatten(1).all(1).any()
 
 
-def test_every_source_is_asked_in_pairs(digits: ddlib.ImageData) -> None:
-    asked = probes(digits, recorded_sets("digits"), SHORT)
-    assert asked["images"].shape == (len(SOURCES), 2, 100, 1, 8, 8)
+def test_every_method_is_asked_in_pairs(bench: Bench) -> None:
+    easy = [when_learned.easy_images(bench, SHORT, i) for i in (0, 1)]
+    asked = probes(bench, SHORT, easy)
+    assert asked["images"].shape == (len(METHODS), 2, 100, 1, 8, 8)
     assert (asked["labels"] == torch.arange(10).repeat_interleave(10)).all()
-    assert len({float(pair.sum()) for pair in asked["images"].flatten(0, 1)}) == 2 * len(SOURCES)
+    assert len({float(pair.sum()) for pair in asked["images"].flatten(0, 1)}) == 2 * len(METHODS)
 
 
-def test_networks_of_the_long_training_are_those_of_the_short_one(study: Study) -> None:
-    short, long = study.arrays["recognition"], study.arrays["long_recognition"]
-    for step in (0, 4, 8):
-        i, j = study.axes["step"].index(step), study.axes["long_step"].index(step)
-        assert torch.equal(short[0, i], long[0, j])
-    assert not torch.equal(short[0, 2], short[1, 2])
-    assert torch.equal(study.arrays["recipe_recognition"][:2, 0, 0], short[[0, 0], 0])
+def test_networks_of_the_long_training_are_those_of_the_short_one(record: Record) -> None:
+    for method in ("bptt", "easy"):
+        short, long = (curves(record, method, c) for c in ("released", "long"))
+        for step in (0, 4, 8):
+            assert torch.equal(short[0, :, step // 4], long[0, :, step // 2])
+    assert not torch.equal(short[0, :, 2], short[1, :, 2])
+    slow, fast = (curves(record, "bptt", recipe) for recipe in list(RECIPES)[:2])
+    first = curves(record, "bptt")[0, :, 0]
+    assert torch.equal(slow[0, :, 0], first)
+    assert torch.equal(fast[0, :, 0], first)
 
 
-def test_findings_are_signed_as_claimed(study: Study) -> None:
-    arrays = {name: array.clone() for name, array in study.arrays.items()}
-    arrays["recognition"][:, :, SOURCES.index("bptt")] = 96
-    arrays["recognition"][:, :, SOURCES.index("random")] = 20
-    arrays["test"] = torch.tensor([[10.0, 30, 60]]).expand(2, 3)
-    arrays["long_recognition"][:, :, SOURCES.index("dc")] = 30
-    arrays["recognition"][:, :, SOURCES.index("dc")] = 50
-    found = findings(replace(study, arrays=arrays))
-    assert found["bptt_early"] == (50, 50, 50, 50)
-    assert found["bptt_over_random"] == (76, 76, 76, 76)
-    assert found["bptt_settles"] == (8, 8, 8, 8)
-    assert found["bptt_settles_random"] == (0, 0, 0, 0)  # flat curves are settled at once
-    assert found["random_early"] == (0, 0, 0, 0)
-    assert found["dc_falls"] == (20, 20)
-    assert falls(replace(study, arrays=arrays), "dc").shape == (1, 2)
+def test_findings_are_signed_as_claimed(record: Record) -> None:
+    table = record.table.copy()
+    released, long = (table["condition"] == c for c in ("released", "long"))
 
+    def flat(rows, level: float) -> None:
+        for i in table.index[rows]:
+            table.at[i, "recognized"] = torch.full_like(table["recognized"][i], level)
 
-def test_an_interrupted_run_ends_like_an_uninterrupted_one(
-    digits: ddlib.ImageData, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = []
-
-    def killed(*arguments: object) -> object:
-        calls.append(1)
-        if len(calls) == 4:
-            raise Killed
-        return follow(*arguments)
-
-    monkeypatch.setattr(when_learned, "follow", killed)
-    again = lambda: when_learned.run(  # noqa: E731
-        digits, recorded_sets("digits"), SHORT, Keeper(tmp_path, {})
+    flat(released & (table["method"] == "bptt"), 96)
+    flat(released & (table["method"] == "random"), 20)
+    flat(released & (table["method"] == "dc"), 50)
+    flat(long & (table["method"] == "dc"), 30)
+    for i in table.index[released & (table["method"] == "test")]:
+        table.at[i, "recognized"] = torch.tensor([10.0, 30, 60])
+    made = replace(record, table=table)
+    found = findings(made)
+    of = lambda contrast, method, **other: values_of(  # noqa: E731
+        found, contrast=contrast, method=method, **other
     )
-    with pytest.raises(Killed):
-        again()
-    resumed = again()
-    assert len(calls) == 1 + 2 + 3 + 1, "what was finished is not done again"
-    assert_same_arrays(resumed, study)
+    assert of("early", "bptt") == (50, 50, 50, 50)
+    assert of("over", "bptt", other="random") == (76, 76, 76, 76)
+    assert of("settles", "bptt", other="test") == (8, 8, 8, 8)
+    assert of("settles", "bptt", other="random") == (0, 0, 0, 0)  # flat curves settle at once
+    assert of("early", "random") == (0, 0, 0, 0)
+    assert of("falls", "dc") == (20, 20)
+    assert falls(made, "dc").shape == (1, 2)

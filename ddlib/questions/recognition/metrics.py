@@ -1,4 +1,4 @@
-"""Judging answers and features: how right, how sure, and how close to the real images."""
+"""Metrics of answers and features: how right, how sure, and how close to the real images."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-MEASURES = ("accuracy", "probability", "margin")
+METRICS = ("accuracy", "probability", "margin")
 
 
-def measure(
+def metrics(
     logits: Float[Tensor, "*s n k"], labels: Int[Tensor, "*#s n"]
-) -> Float[Tensor, "measure *s"]:
+) -> Float[Tensor, "metric *s"]:
     """Accuracy and mean probability of the true class, in percent, and mean margin, in logits.
 
     The margin is the logit of the true class minus the largest other logit.
@@ -33,7 +33,7 @@ def accuracy_along(
     for row, logits in zip(found, answers, strict=True):
         k = logits.shape[2]
         labels = torch.arange(k, device=logits.device).repeat_interleave(logits.shape[1] // k)
-        row[: len(logits)] = measure(logits, labels.expand(logits.shape[:2]))[0]
+        row[: len(logits)] = metrics(logits, labels.expand(logits.shape[:2]))[0]
     return found
 
 
