@@ -6,12 +6,14 @@ from ddlib.distillation import DivergenceError, distill
 from ddlib.distilled import DistilledSet
 from ddlib.estimate import Estimate, estimate
 from ddlib.memory import keep_freed_memory
+from ddlib.methods.averages import KMeans
 from ddlib.methods.bptt import BPTT
 from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
 from ddlib.methods.gradient import GradientMatching
 from ddlib.methods.trajectory import TrajectoryMatching
-from ddlib.presets import device_for, preset, profile
+from ddlib.presets import device_for, preset, profile, register
+from ddlib.released import read_released
 from ddlib.results import Trace, load_recorded, load_result, load_trace
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Herding",
     "ImageData",
     "KCenter",
+    "KMeans",
     "RandomSelection",
     "Trace",
     "TrajectoryMatching",
@@ -40,4 +43,6 @@ __all__ = [
     "load_trace",
     "preset",
     "profile",
+    "read_released",
+    "register",
 ]

@@ -10,7 +10,11 @@ from torch import Tensor
 def to_pixels(
     images: Float[Tensor, "*s c h w"], mean: Sequence[float], std: Sequence[float]
 ) -> Float[Tensor, "*s c h w"]:
-    """Standardized images as pixels: x * std[c] + mean[c]."""
+    """Standardized images as pixels: x * std[c] + mean[c].
+
+    >>> to_pixels(torch.tensor([[[2.0]], [[0.0]]]), mean=(0.5, 0.25), std=(0.25, 1.0)).flatten()
+    tensor([1.0000, 0.2500])
+    """
     shift, scale = _by_channel(images, mean, std)
     return images * scale + shift
 

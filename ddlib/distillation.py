@@ -2,18 +2,21 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ddlib.compiled import pays, telling
 from ddlib.data import ImageData, check_ipc
 from ddlib.distilled import DistilledSet, Snapshot
 from ddlib.files import damaged, load_tensors, save_tensors
+from ddlib.networks import Network, build
+from ddlib.own import name_of
 from ddlib.provenance import provenance
 from ddlib.seeds import generator
 
@@ -33,9 +36,19 @@ class Method(Protocol):
     A method that only selects real images has `steps` 0 and needs no more than this.
     """
 
-    tag: ClassVar[str]
-    ipc: int
-    steps: int
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def tag(self) -> str:
+        """Its short name, in files and tables."""
+
+    @property
+    def ipc(self) -> int:
+        """Images per class."""
+
+    @property
+    def steps(self) -> int:
+        """Updates of the variables."""
 
     def initialize(self, real: ImageData, seed: int) -> Variables:
         """The first `images` (classes * ipc, c, h, w), class after class, and their `labels`."""
@@ -53,6 +66,18 @@ class LearningMethod(Method, Protocol):
 
     def optimizer(self, variables: Variables) -> torch.optim.Optimizer:
         """What turns the gradient of the loss into a step of the floating point variables."""
+
+
+@runtime_checkable
+class CompilableMethod(LearningMethod, Protocol):
+    """A method whose `objective` also takes `compiled`, and that knows how long it works."""
+
+    @property
+    def network(self) -> Network:
+        """What it matches in, by name or as a function."""
+
+    def passes(self, real: ImageData) -> float:
+        """Passes of one image through the network in all steps, derivatives counted as passes."""
 
 
 @runtime_checkable
@@ -79,6 +104,10 @@ class DivergenceError(RuntimeError):
         self.last_good = last_good
 
 
+class StoppedError(RuntimeError):
+    """Distillation was asked to stop; the same call goes on from its checkpoint."""
+
+
 def distill(
     real: ImageData,
     method: Method,
@@ -88,71 +117,131 @@ def distill(
     callback: Callback | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
-    snapshots: int = 10,
+    snapshots: int | Sequence[float] = 10,
+    compiled: bool | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> DistilledSet:
     """Distill `real` with `method`; same seed and device, same images.
 
-    `callback` sees each of the `snapshots` kept as `history` of the result. With `checkpoint` the
+    `callback` sees each of the `snapshots` kept as `history` of the result: so many, or at these
+    shares of the steps. With `checkpoint` the
     state is written there about every `checkpoint_seconds`; the same call after a kill continues
     from it and ends with the same images, bit for bit. Methods with costly preparations keep them
-    in the folder of the checkpoint.
+    in the folder of the checkpoint. What a method does over and over is `compiled` on request, or
+    where it takes minutes; the images are then the same up to rounding. When `stop` says so, after
+    a step, the state is saved and `StoppedError` raised.
     """
     real = real.to(device) if device else real
     check_ipc(real, method.ipc)
-    run = _Run(real, method, seed, callback)
+    run = _Run(real, method, seed, callback, compiles(method, real, compiled))
     if checkpoint and Path(checkpoint).exists():
         run.restore(checkpoint)
     elif method.steps:
         run.remember(float("nan"))
     if method.steps > run.step:
-        _loop(run, _snapshot_steps(method.steps, snapshots), checkpoint, checkpoint_seconds)
+        keep = _snapshot_steps(method.steps, snapshots)
+        _loop(run, keep, checkpoint, checkpoint_seconds, stop)
     return run.result()
 
 
-def _snapshot_steps(steps: int, count: int) -> set[int]:
-    """Closer together at the start, where images change fastest."""
-    last = max(count - 1, 1)  # the first images are kept as well
-    return {round(steps * (i / last) ** 2) for i in range(1, last + 1)}
+def compiles(method: Method, real: ImageData, compiled: bool | None) -> bool:
+    """Whether a run is compiled: as asked, or if it is long enough, and only where it can be."""
+    if compiled is False or not isinstance(method, CompilableMethod):
+        return False
+    net = build(method.network, real.shape, len(real.classes))
+    return bool(compiled) or pays(net, real.shape, method.passes(real), real.device)
 
 
-def _loop(run: "_Run", keep: set[int], checkpoint: str | Path | None, seconds: float) -> None:
+def _snapshot_steps(steps: int, snapshots: int | Sequence[float]) -> set[int]:
+    """Closer together at the start, where images change fastest; the first images come on top."""
+    if isinstance(snapshots, int):
+        last = max(snapshots - 1, 1)
+        snapshots = [(i / last) ** 2 for i in range(1, last + 1)]
+    return {round(steps * share) for share in snapshots}
+
+
+def _loop(
+    run: "_Run",
+    keep: set[int],
+    checkpoint: str | Path | None,
+    seconds: float,
+    stop: Callable[[], bool],
+) -> None:
     folder = Path(checkpoint).parent if checkpoint else None
-    objective = run.method.objective(run.real, run.seed, folder)
+    objective = run.objective(folder)
     first, saved = run.step, time.monotonic()
     losses: list[Tensor] = []
     steps = range(first + 1, run.method.steps + 1)
-    for step in tqdm(steps, run.method.tag, initial=first, total=run.method.steps):
+    bar = tqdm(steps, run.method.tag, initial=first, total=run.method.steps)
+    for step in telling(bar):
         loss = objective(run.variables, generator(run.seed, "step", step, device=run.device))
         run.optimizer.zero_grad()
         loss.backward()
         run.optimizer.step()
         losses.append(loss.detach())
-        if step % BEAT and step not in keep and step != run.method.steps:
+        last = step == run.method.steps or stop()
+        if step % BEAT and step not in keep and not last:
             continue
         run.accept(step, losses)
         if step in keep:
             run.remember(float(losses[-1]))
         losses.clear()
-        due = time.monotonic() - saved >= seconds or step == run.method.steps
-        if checkpoint and due:
+        if checkpoint and (last or time.monotonic() - saved >= seconds):
             run.save(checkpoint)
             saved = time.monotonic()
+        if last and step < run.method.steps:
+            raise StoppedError(f"stopped after step {step} of {run.method.steps}")
+
+
+def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """In words, what a checkpoint was written with that is not as it is here."""
+    if "data" not in theirs:
+        return ["it was written by an earlier version, which did not note the images it saw"]
+    data = [f"the {part} of the data are others" for part in _unequal(mine["data"], theirs["data"])]
+    method = theirs.get("method") or {}
+    settings = [
+        f"{key} is {method.get(key)!r} there and {mine['method'].get(key)!r} here"
+        for key in _unequal(mine["method"], method)
+    ]
+    rest = [
+        f"{key} is {theirs.get(key)!r} there and {mine[key]!r} here"
+        for key in ("dataset", "seed")
+        if theirs.get(key) != mine[key]
+    ]
+    return rest + settings + data
+
+
+def _unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return [key for key in {**one, **other} if one.get(key) != other.get(key)]
 
 
 class _Run:
     """The state of one distillation: everything a checkpoint must hold."""
 
-    def __init__(self, real: ImageData, method: Method, seed: int, callback: Callback | None):
+    def __init__(
+        self,
+        real: ImageData,
+        method: Method,
+        seed: int,
+        callback: Callback | None,
+        compiled: bool,
+    ):
+        self.compiled = compiled
         self.started, self.before = time.monotonic(), 0.0  # seconds spent before a resume
         self.real, self.method, self.seed, self.callback = real, method, seed, callback
         first = {k: v.detach().clone() for k, v in method.initialize(real, seed).items()}
         self.variables, self.device = first, real.device
         for variable in first.values():
             variable.requires_grad_(method.steps > 0 and variable.is_floating_point())
-        self.optimizer = method.optimizer(first) if method.steps else None
+        self.learner = cast(LearningMethod, method)  # what it is if it has steps
+        self.optimizer: Any = self.learner.optimizer(first) if method.steps else None
         self.step = 0
         self.good = self.copy()
         self.history: list[Snapshot] = []
+
+    def objective(self, folder: Path | None) -> Objective:
+        more: dict[str, Any] = {"compiled": True} if self.compiled else {}
+        return self.learner.objective(self.real, self.seed, folder, **more)
 
     @property
     def seconds(self) -> float:
@@ -191,12 +280,19 @@ class _Run:
             self.callback(self.history[-1])
 
     def about(self) -> dict[str, Any]:
-        """What identifies this run; a checkpoint of another run is refused."""
+        """What identifies this run to a reader."""
         settings = {"tag": self.method.tag, **asdict(self.method)}
+        if "network" in settings:
+            settings["network"] = name_of(settings["network"])
         return {"dataset": self.real.name, "method": settings, "seed": self.seed}
+
+    def belongs_to(self) -> dict[str, Any]:
+        """What a checkpoint must agree in: the settings, and the data down to the last pixel."""
+        return {**self.about(), "data": self.real.identity}
 
     def result(self) -> DistilledSet:
         meta = {**self.about(), **provenance(self.device), "seconds": round(self.seconds, 2)}
+        meta |= {"compiled": True} if self.compiled else {}
         shown = self.rendered()
         return DistilledSet.of(
             self.real,
@@ -216,15 +312,17 @@ class _Run:
         tensors |= {f"history.{i}": s.images for i, s in enumerate(self.history)}
         history = [(s.step, s.loss) for s in self.history]
         progress = {"step": self.step, "seconds": self.seconds, "history": history}
-        save_tensors(path, tensors, {**self.about(), **progress})
+        save_tensors(path, tensors, {**self.belongs_to(), **progress})
 
     def restore(self, path: str | Path) -> None:
         tensors, meta = load_tensors(path)
-        mine = json.loads(json.dumps(self.about()))  # as it is after a file: tuples are lists
-        theirs = {k: meta.get(k) for k in mine}
-        if mine != theirs:
+        if "step" not in meta:
+            raise ValueError(f"{path} is a distilled set or a record, and no checkpoint")
+        mine = json.loads(json.dumps(self.belongs_to()))  # as it is after a file: tuples are lists
+        if others := differences(mine, meta):
             raise ValueError(
-                f"{path} belongs to another run: {theirs}; delete it or name another file"
+                f"{path} belongs to another run: {'; '.join(others)}. Name another file, or remove "
+                "this one to begin anew"
             )
         try:
             self.step, self.before = meta["step"], meta["seconds"]

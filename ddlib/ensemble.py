@@ -13,11 +13,12 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from ddlib.networks import initialize
+from ddlib.networks import initialize, with_weights
 from ddlib.seeds import generator
 
 Parameters = dict[str, Tensor]
 CPU_CHUNK_BYTES = 2**25  # activations of one pass on a CPU
+CPU_GRAPH_BYTES = 2**32  # activations and their gradients of one graph there
 
 
 def initialize_many(
@@ -63,9 +64,7 @@ def forward(
 
 def loaded(net: nn.Module, parameters: Parameters) -> nn.Module:
     """A frozen copy of `net` that has the weights of the one network in `parameters`."""
-    own = deepcopy(net)
-    own.load_state_dict({name: p[0] for name, p in parameters.items()}, assign=True)
-    return own.requires_grad_(False)
+    return with_weights(deepcopy(net), {name: p[0] for name, p in parameters.items()})
 
 
 def trainable(
@@ -85,33 +84,46 @@ def trainable(
     return partial(forward, net, leaves), list(leaves.values())
 
 
-def activation_bytes(net: nn.Module, shape: tuple[int, int, int]) -> int:
+def activation_bytes(net: nn.Module, shape: tuple[int, ...]) -> int:
     """Bytes that one image of `shape` leaves in the layers of `net`, as float32."""
     sizes: list[int] = []
     layers = [layer for layer in net.modules() if not list(layer.children())]
     hooks = [layer.register_forward_hook(lambda *a: sizes.append(a[2].numel())) for layer in layers]
     with torch.device("meta"):
         meta = {k: torch.empty(p.shape) for k, p in net.named_parameters()}
+        meta |= {k: b.to("meta") for k, b in net.named_buffers()}
         functional_call(net, meta, (torch.empty(1, *shape),))
     for hook in hooks:
         hook.remove()
     return 4 * sum(sizes)
 
 
-def cached_images(net: nn.Module, shape: tuple[int, int, int], device: torch.device) -> int | None:
-    """How many images of `shape` to send through `net` at a time: what stays in a CPU's cache.
+def cached_images(net: nn.Module, shape: tuple[int, int, int], device: torch.device) -> int:
+    """How many images of `shape` to send through `net` at a time where no derivative is needed.
 
-    More would not only leave the cache: large blocks go back to the system at every layer, at the
-    price of thousands of page faults. On a GPU all images go at once (None).
+    On a CPU what stays in its cache: more would not only leave the cache, but large blocks go back
+    to the system at every layer, at the price of thousands of page faults. A GPU takes what
+    `graph_images` says.
     """
     if device.type != "cpu":
-        return None
+        return graph_images(net, shape, device)
     return max(1, CPU_CHUNK_BYTES // activation_bytes(net, shape))
 
 
-def side_by_side(
-    net: nn.Module, batch: int, shape: tuple[int, int, int], device: torch.device
-) -> int:
+def graph_images(net: nn.Module, shape: tuple[int, int, int], device: torch.device) -> int:
+    """How many images of `shape` one graph of `net` may hold; more are taken in parts.
+
+    Activations count twice, once kept for the backward pass, once as gradients, and may fill
+    `CPU_GRAPH_BYTES` or an eighth of a GPU. Of what a GPU has and not of what is free, so that a
+    run that is resumed adds up in the same order.
+    """
+    memory = CPU_GRAPH_BYTES
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory // 8
+    return max(1, memory // (2 * activation_bytes(net, shape)))
+
+
+def side_by_side(net: nn.Module, batch: int, shape: tuple[int, ...], device: torch.device) -> int:
     """How many networks to train in one `vmap` on batches of `batch` images.
 
     A CPU gains nothing from grouped convolutions (measured, see the run-times page), so there

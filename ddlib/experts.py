@@ -14,10 +14,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ddlib.compiled import Precision, in_precision
 from ddlib.data import ImageData
 from ddlib.ensemble import flatten, unflatten
 from ddlib.files import damaged, load_tensors, save_tensors
-from ddlib.networks import build
+from ddlib.networks import Network, build
+from ddlib.own import name_of
 from ddlib.training import Recipe, networks_at_once, train_epochs
 
 SAVE_SECONDS = 60.0  # the most that a kill may cost
@@ -25,10 +27,13 @@ SAVE_SECONDS = 60.0  # the most that a kill may cost
 
 def train_experts(
     real: ImageData,
-    network: str,
+    network: Network,
     recipe: Recipe,
     seeds: Sequence[int],
     folder: Path | None = None,
+    *,
+    precision: Precision = "float32",
+    compiled: bool = False,
 ) -> Float[Tensor, "e t p"]:
     """Parameters of one expert for each seed, at the start and after each epoch of `recipe`.
 
@@ -38,23 +43,25 @@ def train_experts(
     """
     if recipe.momentum:
         raise ValueError("experts are trained without momentum, so that a path can be continued")
-    net = build(network, real.shape, len(real.classes))
+    net = in_precision(build(network, real.shape, len(real.classes)), precision)
     together = networks_at_once(net, real.train_images, recipe)
     paths = []
     with tqdm(desc="expert epochs", total=len(seeds) * recipe.epochs) as bar:
         for i in range(0, len(seeds), together):
             some = seeds[i : i + together]
-            files = [_file(real, network, recipe, seed, folder) for seed in some]
-            paths.append(_continue(real, net, recipe, some, files, bar))
+            files = [_file(real, network, recipe, seed, folder, precision) for seed in some]
+            paths.append(_continue(real, net, recipe, some, files, bar, compiled))
     return torch.cat(paths)
 
 
 def _file(
-    real: ImageData, network: str, recipe: Recipe, seed: int, folder: Path | None
-) -> Path | None:
+    real: ImageData, network: Network, recipe: Recipe, seed: int, folder: Path | None,
+    precision: Precision,
+) -> Path | None:  # fmt: skip
     """Named by all that a path depends on but the number of epochs."""
     pixels = round(float(real.train_images.double().sum()), 3)
-    about = {**asdict(recipe), "epochs": None, "network": network, "pixels": pixels}
+    about = {**asdict(recipe), "epochs": None, "network": name_of(network), "pixels": pixels}
+    about |= {} if precision == "float32" else {"precision": precision}
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     return folder and folder / f"expert-{real.name}-seed{seed}-{key}.safetensors"
 
@@ -66,6 +73,7 @@ def _continue(
     seeds: Sequence[int],
     files: Sequence[Path | None],
     bar: Any,
+    compiled: bool,
 ) -> Float[Tensor, "e t p"]:
     """Read what the files of these experts hold, and train them side by side from there on."""
     path = _read(files, recipe.epochs, real.device)
@@ -74,7 +82,8 @@ def _continue(
     start = unflatten(net, path[-1]) if path else None
     data = real.train_images, real.train_labels
     if len(path) <= recipe.epochs:
-        training = train_epochs(net, *data, recipe, seeds, start=start, first=first)
+        begin: dict[str, Any] = {"start": start, "first": first, "compiled": compiled}
+        training = train_epochs(net, *data, recipe, seeds, **begin)
         for parameters in islice(training, bool(path), None):  # where it starts may be known
             path.append(flatten(net, parameters))
             bar.update(len(seeds) if len(path) > 1 else 0)
@@ -86,10 +95,11 @@ def _continue(
 
 def _read(files: Sequence[Path | None], epochs: int, device: torch.device) -> list[Tensor]:
     """The points (e, p) that all these experts have, up to `epochs`; none if a file is missing."""
-    if not all(file and file.exists() for file in files):
+    there = [file for file in files if file and file.exists()]
+    if len(there) < len(files):
         return []
     paths = []
-    for file in files:
+    for file in there:
         tensors, _ = load_tensors(file)
         if "path" not in tensors:
             raise damaged(file, KeyError("path"))

@@ -1,5 +1,6 @@
 """The networks of the field, by name, with initialization from an explicit generator."""
 
+import re
 from collections.abc import Callable
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from ddlib import architectures
 from ddlib.data import ImageData
+from ddlib.own import MAKER, Network, begin, build_own
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     # The field's "instance norm" is GroupNorm with one group per channel. It stays so here:
@@ -69,14 +71,22 @@ class ConvNet(architectures.Classifier):
         self.width = width
 
 
-def _convnet(norm: str, times: float = 1.0) -> Callable[[int, int, int], nn.Module]:
+def depth_for(size: int) -> int:
+    """Blocks of a ConvNet for images of `size` pixels, so that the last maps have 4 to 7 of them.
+
+    As in the field: 3 up to 32 pixels, 4 up to 64, 5 up to 128; and 2 below 16, for digits.
+    """
+    return 2 if size < 16 else 3 + max(0, (size - 1).bit_length() - 5)
+
+
+def _convnet(norm: str, times: float = 1.0) -> Callable[..., nn.Module]:
     """The ConvNet that suits the image size: digits, 16x16 images, or the published network.
 
     It is `times` as wide as the one that the methods distill with.
     """
 
-    def build(channels: int, size: int, classes: int) -> nn.Module:
-        width, depth = (32, 2) if size < 16 else (64, 3) if size < 32 else (128, 3)
+    def build(channels: int, size: int, classes: int, depth: int | None = None) -> nn.Module:
+        width, depth = 32 if size < 16 else 64 if size < 32 else 128, depth or depth_for(size)
         return ConvNet(channels, size, classes, width=int(times * width), depth=depth, norm=norm)
 
     return build
@@ -120,7 +130,7 @@ def _vit(part: int = 1) -> Callable[[int, int, int], nn.Module]:
     """
 
     def build(channels: int, size: int, classes: int) -> nn.Module:
-        patch = 2 if size < 16 else 4
+        patch = 2 if size < 16 else max(4, size // 8)  # never many more than 64 tokens
         width, depth, heads = (32, 2, 2) if size < 16 else (128, 4, 4) if size < 32 else (192, 6, 3)
         width, depth = width // part, depth // part
         return architectures.vit(
@@ -130,7 +140,7 @@ def _vit(part: int = 1) -> Callable[[int, int, int], nn.Module]:
     return build
 
 
-NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "convnet": _convnet("instance"),
     "convnet-layer": _convnet("layer"),
     "convnet-group": _convnet("group"),
@@ -152,27 +162,40 @@ NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
 }
 
 
-def build(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The network called `name` for images of `shape` (c, h, w); its weights hold no numbers yet.
+def build(network: Network, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The network for images of `shape` (c, h, w); its weights hold no numbers yet.
 
-    Numbers come from `initialize`, so that no weight is ever drawn from global randomness.
+    `network` is one of `NETWORKS`; a ConvNet's name with a depth, such as `convnet-d4` or
+    `convnet-batch-d2`; or a network of your own: a function `(shape, classes) -> nn.Module`, or
+    its address `module:function`. Numbers come from `initialize`, so that no weight is ever drawn
+    from global randomness. What a network of your own has to keep to stands in `ddlib.own`.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"unknown network {name!r}; choose one of: {', '.join(NETWORKS)}")
-    channels, height, width = shape
-    if height != width:
-        raise ValueError(f"networks take square images; these are {height}x{width}")
+    if shape[1] != shape[2]:
+        raise ValueError(f"networks take square images; these are {shape[1]}x{shape[2]}")
+    if not isinstance(network, str) or ":" in network:
+        return build_own(network, shape, classes)
+    name, depth = network, {}
+    if match := re.fullmatch(r"(convnet.*)-d(\d{1,2})", network):
+        name, depth = match[1], {"depth": int(match[2])}
+    if name not in NETWORKS or depth == {"depth": 0}:
+        raise ValueError(
+            f"unknown network {network!r}; choose one of: {', '.join(NETWORKS)}; a depth, as in "
+            "convnet-d4; or your own, as module:function"
+        )
     with torch.device("meta"):
-        return NETWORKS[name](channels, height, classes)
+        return NETWORKS[name](shape[0], shape[1], classes, **depth)
 
 
 def initialize(net: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
     """PyTorch's default initialization, drawn from `generator` on its device.
 
     Weights and biases of convolutions and linear layers are uniform in +-1/sqrt(fan_in); norm
-    layers start as the identity (weight 1, bias 0).
+    layers start as the identity (weight 1, bias 0). A network of your own begins as its function
+    makes it, with torch's global randomness seeded by `generator` while the function runs.
     """
-    parameters = {}
+    if hasattr(net, MAKER):
+        return begin(net, generator)
+    parameters: dict[str, Tensor] = {}
     for prefix, layer in net.named_modules():
         own = dict(layer.named_parameters(prefix, recurse=False))
         if not own:
@@ -190,12 +213,34 @@ def initialize(net: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
     return parameters
 
 
-def fresh(name: str, real: ImageData, generator: torch.Generator) -> nn.Module:
+def fresh(network: Network, real: ImageData, generator: torch.Generator) -> nn.Module:
     """A newly initialized network for `real`'s images, ready to call, with frozen weights."""
-    return redrawn(build(name, real.shape, len(real.classes)), generator)
+    return redrawn(build(network, real.shape, len(real.classes)), generator)
 
 
 def redrawn(net: nn.Module, generator: torch.Generator) -> nn.Module:
     """The same module with newly drawn, frozen weights: half the time of building one anew."""
-    net.load_state_dict(initialize(net, generator), assign=True)
+    return with_weights(net, initialize(net, generator))
+
+
+def with_weights(net: nn.Module, parameters: dict[str, Tensor]) -> nn.Module:
+    """`net` itself with these weights, frozen; its buffers, if there are any, stay as they are."""
+    kept = dict(net.named_buffers())
+    net.load_state_dict({**kept, **parameters}, assign=True, strict=not kept)
     return net.requires_grad_(False)
+
+
+def features(net: nn.Module) -> Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n d"]]:
+    """What a network computes before its last linear layer: what distribution matching compares.
+
+    That is `net.embed(images)`, a function or a module that gives one vector for each image; in an
+    `nn.Sequential` that ends in a linear layer it is found as all that comes before.
+    """
+    if callable(embed := getattr(net, "embed", None)):
+        return embed
+    if isinstance(net, nn.Sequential) and len(net) > 1 and isinstance(net[-1], nn.Linear):
+        return net[:-1]
+    raise ValueError(
+        f"a {type(net).__name__} does not say what its features are: give it a method "
+        "embed(images) that returns one vector for each image, or end an nn.Sequential in nn.Linear"
+    )

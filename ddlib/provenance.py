@@ -5,7 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,16 @@ def peak_memory_mib(device: torch.device | str) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
 
 
+def installed(package: str) -> str | None:
+    """The installed version; None where a package runs from its folder without being installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def provenance(device: torch.device | str) -> dict[str, Any]:
     """Commit, device and versions, as metadata for what is made here and now."""
-    packages = {name: version(name) for name in ("torch", "numpy")}
-    versions = {"python": platform.python_version(), "ddlib": version("ddlib"), **packages}
+    packages = {name: installed(name) for name in ("ddlib", "torch", "numpy")}
+    versions = {"python": platform.python_version(), **packages}
     return {"commit": commit(), "device": device_name(device), "versions": versions}

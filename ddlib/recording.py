@@ -54,7 +54,7 @@ def record_cell(
         if name in recorded("results", folder) and _holds(load_result(name, folder), sets, nets):
             continue
         parts = [work / f"{name}-set{i}.json" for i in range(sets)]
-        measured = [_measure(*job, real, protocol, nets) for job in zip(made, parts, strict=True)]
+        measured = [measure(*job, real, protocol, nets) for job in zip(made, parts, strict=True)]
         accuracies, seconds = zip(*measured, strict=True)
         result = Result(
             real.name,
@@ -133,14 +133,14 @@ def _trace(
     measured, seconds = [], made.meta["seconds"]
     for i, shot in enumerate(made.history):
         part = work / f"{name}-step{shot.step}.json"
-        accuracies, spent = _measure(made.at(i), part, real, "plain", TRACE_NETS)
+        accuracies, spent = measure(made.at(i), part, real, "plain", TRACE_NETS)
         measured.append(Evaluation(accuracies, "plain"))
         seconds += spent
     passport = _passport(real, note, 1, TRACE_NETS, seconds)
     return Trace.of(made, measured, name=name, profile=profile, passport=passport)
 
 
-def _measure(
+def measure(
     one: DistilledSet, part: Path, real: ImageData, protocol: str, nets: int
 ) -> tuple[tuple[float, ...], float]:
     """Accuracies and seconds; each finished network is kept in `part`, so a kill loses one."""

@@ -17,7 +17,7 @@ from ddlib.files import damaged, load_json, load_tensors, save_json, save_tensor
 RECORDED = Path(str(files("ddlib"))) / "recorded"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """Test accuracies (percent) of one method at one ipc under one protocol.
 
@@ -58,11 +58,14 @@ class Result:
     def n(self) -> int:
         return len(self.flat)
 
+    def __repr__(self) -> str:
+        return f"Result({self.name!r}, {self.mean:.1f} ± {self.std:.1f} %, n = {self.n})"
+
     def save(self, folder: Path = RECORDED) -> Path:
         return save_json(folder / "results" / f"{self.name}.json", asdict(self))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trace:
     """One distillation watched: what the slider shows.
 
@@ -100,6 +103,9 @@ class Trace:
             name, steps, losses, accuracies, measured[0].protocol, profile, made.classes, frames,
             passport,
         )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Trace({self.name!r}, {len(self.steps)} snapshots up to step {self.steps[-1]})"
 
     def save(self, folder: Path = RECORDED) -> Path:
         about = {k: v for k, v in vars(self).items() if k != "frames"}
@@ -158,3 +164,8 @@ def find(name: str, folder: Path, ending: str) -> Path:
         known = ", ".join(sorted(p.stem for p in folder.glob(f"*{ending}"))) or "none yet"
         raise ValueError(f"nothing recorded under the name {name!r}; there are: {known}")
     return path
+
+
+def live_runs(folder: Path = RECORDED) -> dict[str, Any]:
+    """What `book/photos.py` measured on the live set: every method and rival, several sets each."""
+    return load_json(folder / "live.json")

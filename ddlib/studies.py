@@ -58,7 +58,7 @@ class Study:
     dims: Mapping[str, tuple[str, ...]]
     arrays: Mapping[str, Tensor]
     profile: str = "fast"
-    passport: Mapping[str, Any] | None = None  # None: made live, not recorded
+    passport: Any = None  # a mapping; None: made live, not recorded
 
     def __post_init__(self) -> None:
         for name, array in self.arrays.items():

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from IPython.display import Markdown
@@ -12,10 +13,17 @@ from ddlib.experiment.claims import Row, ledger
 from ddlib.experiment.claims import corrections as ledger_corrections
 from ddlib.experiment.records import FOLDER, Record, load_record
 from ddlib.files import load_json
+from ddlib.names import LABELS, SCALES, scale_of
 from ddlib.presets import DATASETS, METHODS
-from ddlib.results import RECORDED, Result, Trace, recorded, result_name
-from ddlib.show import LOOKS, SCALES
-from ddlib.show.looks import scale_of
+from ddlib.results import (
+    RECORDED,
+    Result,
+    Trace,
+    live_runs,
+    load_result,
+    recorded,
+    result_name,
+)
 from ddlib.studies import QUESTIONS, Study, load_study
 
 
@@ -92,7 +100,7 @@ def records(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
         for ipc in (1, 10, 50):
             mine = [result_name(DATASETS[p], tag, ipc, protocol) for p, protocol in columns]
             cells = ["recorded" if name in names else "*open*" for name in mine]
-            lines.append(f"| {LOOKS[tag].label} | {ipc} | " + " | ".join(cells) + " |")
+            lines.append(f"| {LABELS[tag]} | {ipc} | " + " | ".join(cells) + " |")
     return Markdown("\n".join(lines))
 
 
@@ -204,3 +212,46 @@ def colab(folder: Path = RECORDED) -> Markdown:
 
 def _named(packages: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in packages.items()) or "none"
+
+
+def live(folder: Path = RECORDED) -> Markdown:
+    """Every method and rival on the live set, best first, with what stands behind each number."""
+    record = live_runs(folder)
+    runs = {tag: [r for r in record["runs"] if r["method"] == tag] for tag in LABELS}
+    scores = {tag: [a for r in mine for a in r["accuracies"]] for tag, mine in runs.items() if mine}
+    learned = {tag for tag in scores if "steps" in runs[tag][0]["settings"]}
+    rival = max(fmean(scores[tag]) for tag in scores.keys() - learned)
+    lines = ["| method | test accuracy | above the best rival | seconds |", "|---|---|---|---|"]
+    for tag in sorted(scores, key=lambda tag: -fmean(scores[tag])):
+        mean, seconds = fmean(scores[tag]), fmean(r["seconds"] for r in runs[tag])
+        gain = f"**{mean - rival:+.1f}**" if tag in learned else ""
+        number = f"{mean:.1f} ± {stdev(scores[tag]):.1f}"
+        lines.append(f"| {LABELS[tag]} | {number} | {gain} | {seconds:.0f} |")
+    about = [
+        f"`{record['command']}`",
+        f"{record['dataset']}, {record['ipc']} images per class (class averages: 1)",
+        f"sets: {len(runs[tag])}, networks for each: {len(runs[tag][0]['accuracies'])}",
+        f"`{record['network']}`, protocol `{record['protocol']}`",
+        "± is the spread of all networks",
+        f"seconds: {record['seconds']}",
+        f"commit {record['commit']}",
+        f"{record['device']}, torch {record['versions']['torch']}",
+    ]
+    return Markdown("\n".join(lines) + "\n\n*Recorded:* " + " · ".join(about))
+
+
+def full_size(*tags: str) -> Markdown:
+    """What is recorded of these methods at the published size, or that nothing is yet."""
+    found = [load_result(n) for n in recorded() if n.startswith("cifar10-")]
+    mine = [r for r in found if r.profile == "full" and r.tag in tags]
+    if not mine:
+        return Markdown(
+            "*At the published size (32×32 pixels, ConvNet-D3 of width 128) nothing is recorded "
+            "for this method yet. The command that makes the record: `python -m ddlib record "
+            f"--profile full --methods {' '.join(tags)} --ipcs 10`.*"
+        )
+    lines = ["| at the published size | ipc | protocol | test accuracy |", "|---|---|---|---|"]
+    for r in sorted(mine, key=lambda r: (r.tag, r.ipc, r.protocol)):
+        number = f"{r.mean:.1f} ± {r.std:.1f} (sets: {len(r.accuracies)}, networks: {r.n})"
+        lines.append(f"| {LABELS[r.tag]} | {r.ipc} | `{r.protocol}` | {number} |")
+    return Markdown("\n".join(lines))

@@ -21,9 +21,12 @@ class Whitening:
 
     mean: Float[Tensor, " d"]
     matrix: Float[Tensor, "d d"]
+    eps: float = 0.1
 
     def apply(self, real: ImageData) -> ImageData:
         """The same data in whitened space, train and test through the same map."""
+        if real.whitening:
+            raise ValueError(f"{real.name} is whitened already ({real.whitening})")
         train, test = (
             ((to_pixels(x, real.mean, real.std).flatten(1) - self.mean) @ self.matrix).view_as(x)
             for x in (real.train_images, real.test_images)
@@ -35,6 +38,7 @@ class Whitening:
             test_images=test,
             mean=(0.0,) * len(real.mean),
             std=(1.0,) * len(real.std),
+            whitening=f"ZCA, eps {self.eps:g}",
         )
 
     def undo(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -54,4 +58,4 @@ def whitening(real: ImageData, eps: float = 0.1) -> Whitening:
     mean = pixels.mean(0)
     spread, directions = torch.linalg.eigh((pixels - mean).T.cov().double())
     matrix = (directions * (spread.clamp(min=0) + eps).rsqrt()) @ directions.T
-    return Whitening(mean, matrix.to(pixels))
+    return Whitening(mean, matrix.to(pixels), eps)

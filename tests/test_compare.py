@@ -9,7 +9,7 @@ import torch
 from helpers import toy_data
 
 import ddlib
-from ddlib import compare, gallery
+from ddlib import compare, plots
 from ddlib.files import save_json
 from ddlib.results import Result
 
@@ -53,7 +53,7 @@ def test_soft_labels_and_a_learned_rate_are_stored_too() -> None:
 
 
 def test_the_table_holds_every_row_without_a_script(folder: Path) -> None:
-    page = compare.table(compare.rows("toy", folder)).data.split("<script>")[0]
+    page = plots.comparison(compare.rows("toy", folder)).data.split("<script>")[0]
     assert page.count("<tr data-tag=") == 2
     assert page.count("44.0 ± 3.6 (4)") == 3
     assert 'data-value="1250">1,250<' in page, "sorts by the number, shows it for reading"
@@ -64,19 +64,19 @@ def test_the_table_holds_every_row_without_a_script(folder: Path) -> None:
 
 
 def test_what_is_unknown_sorts_by_nothing(folder: Path) -> None:
-    page = compare.table(compare.rows("toy", folder)[:1]).data
+    page = plots.comparison(compare.rows("toy", folder)[:1]).data
     assert page.count('data-value="">–<') == 5  # augmented, updates, seconds, memory, floats
 
 
 def test_two_scales_do_not_share_a_table(folder: Path) -> None:
     found = compare.rows("toy", folder)
     with pytest.raises(ValueError, match="different scales"):
-        compare.table([found[0], replace(found[1], profile="full")])
+        plots.comparison([found[0], replace(found[1], profile="full")])
 
 
 def test_classes_show_every_set_with_a_text_alternative() -> None:
     made = ddlib.distill(toy_data(channels=3), ddlib.RandomSelection(ipc=2))
-    page = gallery.classes({"random": made, "dm": made}, per_class=1).data
+    page = plots.gallery({"random": made, "dm": made}, per_class=1).data
     assert page.count("<details") == 3
     alts = re.findall(r'alt="(.*?)"', page)
     assert alts[1] == "Class a, distribution matching: the first 1 images of the class"
@@ -85,7 +85,7 @@ def test_classes_show_every_set_with_a_text_alternative() -> None:
 
 def test_shipped_elements_stay_small() -> None:
     found = compare.rows()
-    assert len(compare.table(found).data) < 50_000
+    assert len(plots.comparison(found).data) < 50_000
     tags = [row.tag for row in found if row.ipc == 10]
     sets = {tag: ddlib.load_recorded(f"cifar10x16-{tag}-ipc10") for tag in tags}
-    assert len(gallery.classes(sets).data) < 500_000
+    assert len(plots.gallery(sets).data) < 500_000

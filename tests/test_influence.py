@@ -13,11 +13,11 @@ from ddlib import show
 from ddlib.analysis import influence
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
-from ddlib.explorer import entries
 from ddlib.instruments.influences import REPEATS, TOP
 from ddlib.instruments.leaving_out import first_rows, left_out, losses_on
 from ddlib.networks import build
 from ddlib.seeds import generator
+from ddlib.show.influence import effects
 from ddlib.studies import Keeper, Sets, Study, load_study, recorded_sets
 from ddlib.training import logits, train
 
@@ -241,7 +241,7 @@ def test_the_explorer_of_the_record_is_light() -> None:
 
 
 def test_the_explorer_s_numbers_are_those_of_the_study(study: Study) -> None:
-    t, change, spreads, alike = entries(study, "bptt")[4][1][0]
+    t, change, spreads, alike = effects(study, "bptt")[4][1][0]
     row = study.axes["shown"][t]
     table = study.pick("influence", source="bptt", test=row).float()
     assert change == pytest.approx(float(table[4]), abs=1e-3)

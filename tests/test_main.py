@@ -1,8 +1,11 @@
 """The command line: the same functions, one line for each error, no traceback."""
 
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +15,7 @@ from ddlib.__main__ import main
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.experiment.claims import beside
 from ddlib.experiment.records import Record, load_record
+from ddlib.presets import METHODS, made_by
 from ddlib.training import Recipe
 
 Capture = pytest.CaptureFixture[str]
@@ -22,6 +26,10 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short protocol, and a process whose memory is left as it is."""
     monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=20))
     monkeypatch.setattr(command_line, "keep_freed_memory", bool)
+
+
+def shell(command: str) -> None:
+    main(command.split())
 
 
 def distill(out: Path, *more: str) -> None:
@@ -89,7 +97,8 @@ def test_errors_are_one_line(tmp_path: Path, capsys: Capture) -> None:
         "damaged is damaged or not a ddlib file": lambda: main(
             ["evaluate", str(tmp_path / "damaged")]
         ),
-        "nowhere": lambda: main(["evaluate", str(tmp_path / "nowhere")]),
+        "error: there is no file nowhere": lambda: main(["evaluate", "nowhere"]),
+        "error: there is no file nowhere.npz": lambda: distill(out, "--data", "nowhere.npz"),
         "error: distillation diverged at step": lambda: main(
             ["distill", "--out", str(out), "dm", "--ipc", "1", "--steps", "9", "--lr", "1e30"]
         ),
@@ -99,16 +108,6 @@ def test_errors_are_one_line(tmp_path: Path, capsys: Capture) -> None:
     assert not out.exists()
 
 
-def test_full_without_a_gpu_is_refused_before_anything_is_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setenv("DDLIB_DATA", str(tmp_path / "empty"))
-    message = error_of(capsys, lambda: main(["record", "--profile", "full"]))
-    assert message == "error: profile 'full' needs a GPU: there is none here. Try 'laptop'."
-    assert not (tmp_path / "empty").exists()
-
-
 def test_missing_torchvision_is_one_line_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -116,3 +115,101 @@ def test_missing_torchvision_is_one_line_too(
     monkeypatch.setitem(__import__("sys").modules, "torchvision", None)
     message = error_of(capsys, lambda: distill(tmp_path / "out", "--data", "mnist"))
     assert "Install torchvision to download it" in message
+
+
+def test_options_stand_in_any_order(tmp_path: Path) -> None:
+    sets = []
+    for i, words in enumerate(
+        ("dm --ipc 1 --steps 3 OUT --seed 2", "--seed 2 dm OUT --ipc 1 --steps 3")
+    ):
+        out = tmp_path / f"{i}.safetensors"
+        main(["distill", *words.replace("OUT", f"--out {out}").split()])
+        sets.append(ddlib.DistilledSet.load(out))
+    assert torch.equal(sets[0].images, sets[1].images)
+
+
+def test_each_method_has_one_line_in_the_list(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["distill", "--help"])
+    listed = re.findall(r"• (\w+)\s+([^•]+)", capsys.readouterr().out)
+    assert [tag for tag, _ in listed] == list(METHODS)
+    assert max(len(" ".join(help.replace("│", " ").split())) for _, help in listed[:-1]) < 80
+
+
+MODULE = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import ddlib
+import torch
+from torch import nn
+
+
+def net(shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class First:
+    \"\"\"The first images.\"\"\"
+
+    tag: ClassVar[str] = "first"
+    steps: ClassVar[int] = 0
+    ipc: int
+    skip: int = 0
+
+    def initialize(self, real, seed):
+        rows = real.class_rows[0][:, self.skip : self.skip + self.ipc].flatten()
+        return {"images": real.train_images[rows], "labels": real.train_labels[rows]}
+
+
+ddlib.register(First, lambda ipc, profile: {"skip": 2 * ipc})
+"""
+
+
+def test_what_a_reader_wrote_is_known_to_the_shell_presets_and_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, digits: ddlib.ImageData
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = dict(METHODS)
+    (tmp_path / "of_a_reader.py").write_text(MODULE)
+    try:
+        shell("distill first --ipc 2 --out first.safetensors --import of_a_reader")
+        made = ddlib.DistilledSet.load("first.safetensors")
+        assert torch.equal(made.images[:2], digits.train_images[digits.class_rows[0][0, :2]])
+        assert made_by(made) == METHODS["first"](ipc=2)
+        assert ddlib.preset("first", 3) == METHODS["first"](ipc=3, skip=6)
+        shell("evaluate first.safetensors --nets 1 --network of_a_reader:net")
+        assert "% (n = 1" in capsys.readouterr().out
+        with pytest.raises(ValueError, match="there is a method 'first' already"):
+            ddlib.register(type("Other", (METHODS["first"],), {}))
+        shell("distill dm --network of_a_reader:net --ipc 1 --steps 2 --out dm.safetensors")
+        assert (
+            ddlib.DistilledSet.load("dm.safetensors").meta["method"]["network"] == "of_a_reader:net"
+        )
+    finally:
+        for tag in set(METHODS) - set(known):
+            del METHODS[tag]
+        sys.modules.pop("of_a_reader", None)
+
+
+@pytest.mark.parametrize("tag", ["my-method", "", None, "1st"])
+def test_a_tag_is_a_word(tag: object) -> None:
+    wrong = type("Wrong", (ddlib.RandomSelection,), {"tag": tag})
+    with pytest.raises(ValueError, match="tag must be a word"):
+        ddlib.register(wrong)
+
+
+def test_data_may_be_a_file_of_arrays(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    arrays = {
+        f"{split}_{what}": draws.integers(0, 256, (12, 8, 8, 3), np.uint8)
+        if what == "images"
+        else np.arange(12) % 3
+        for split in ("train", "test")
+        for what in ("images", "labels")
+    }
+    np.savez(tmp_path / "mine.npz", **arrays)
+    distill(tmp_path / "out", "--data", str(tmp_path / "mine.npz"))
+    made = ddlib.DistilledSet.load(tmp_path / "out")
+    assert (made.meta["dataset"], made.images.shape) == ("mine", (3, 3, 8, 8))

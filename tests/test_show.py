@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -14,8 +15,9 @@ from PIL import Image
 
 from ddlib import show, tables
 from ddlib.methods.distribution import mean_feature_distance
+from ddlib.pictures import arranged
+from ddlib.plots.slider import captions
 from ddlib.results import Result, Trace
-from ddlib.slider import captions, sheet
 
 PASSPORT = {
     "command": "python -m ddlib record --note 'a b' --ipcs 1",
@@ -60,7 +62,7 @@ def test_captions_state_step_loss_accuracy_and_n(trace: Trace) -> None:
 
 
 def test_sheet_keeps_every_pixel_in_its_class_column(trace: Trace) -> None:
-    drawn = np.asarray(sheet(trace.frames[0], classes=2))
+    drawn = np.asarray(arranged(trace.frames[0], classes=2))
     assert drawn.shape == (2 * 6 - 1, 2 * 6 - 1, 3)
     dog_two = trace.frames[0][3].permute(1, 2, 0).numpy()  # images lie class after class
     assert (drawn[6:, 6:] == dog_two).all()
@@ -69,10 +71,10 @@ def test_sheet_keeps_every_pixel_in_its_class_column(trace: Trace) -> None:
 
 def test_slider_holds_every_frame_and_starts_at_the_last(trace: Trace) -> None:
     html = show.slider(trace, "dm").data
-    frames = json.loads(re.search(r"data = (\[.*?\]);\n", html).group(1))
+    frames = json.loads(re.search(r"(\[.*\])\);</script>", html).group(1))
     for frame, pixels, caption in zip(frames, trace.frames, captions(trace), strict=True):
         image = Image.open(io.BytesIO(base64.b64decode(frame["png"])))
-        assert (np.asarray(image) == np.asarray(sheet(pixels, 2))).all()
+        assert (np.asarray(image) == np.asarray(arranged(pixels, 2))).all()
         assert frame["caption"] == caption
         assert frame["alt"].startswith(caption)
     assert f'src="data:image/png;base64,{frames[-1]["png"]}"' in html
@@ -153,9 +155,20 @@ def test_chosen_rows_come_in_the_order_asked_for() -> None:
 
 
 def test_ledger_tables_do_not_mix_scales() -> None:
-    full, laptop = tables.claims("05").data.split("*Laptop scale")
+    full, laptop = tables.claims("04").data.split("*Laptop scale")
     level = "| herding, ipc 10, protocol augmented |"
     assert level in full
     assert "beats" not in full
     assert "beats" in laptop
     assert level not in laptop
+
+
+def test_passing_prefers_the_readers_function(capsys: pytest.CaptureFixture[str]) -> None:
+    def check(answer: Callable[[], int]) -> None:
+        assert answer() == 2
+
+    assert show.passing(check, one := lambda: 2, lambda: 2) is one
+    for bad in (lambda: 3, lambda: 1 / 0):
+        assert show.passing(check, bad, one) is one
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["(with your own function)"] + 2 * ["(with the function of the solution)"]

@@ -15,7 +15,7 @@ from helpers import toy_data
 
 import ddlib
 
-HEAVY = ["torchvision", "dask", "distributed", "matplotlib", "pandas", "IPython"]
+HEAVY = ["torchvision", "dask", "distributed", "matplotlib", "IPython", "pandas"]
 
 
 def global_state() -> dict[str, object]:

@@ -12,9 +12,9 @@ from ddlib.estimate import Watch
 from ddlib.networks import ConvNet
 from ddlib.seeds import generator
 from ddlib.unroll import (
+    InnerLoss,
     Rule,
     adam,
-    inner_loss,
     sgd,
     train_through,
     unroll,
@@ -54,7 +54,7 @@ def derivatives(
 ) -> list[Tensor]:
     """Value and derivatives of a loss that reads all the state at the end."""
     theta, images, labels, lr = inputs
-    state = unrolled(inner_loss(net, 7, **loss), rule, rule.begin(theta), images, labels, lr, steps)
+    state = unrolled(InnerLoss(net, 7, **loss), rule, rule.begin(theta), images, labels, lr, steps)
     weights = generator("weights")
     value = sum((s * torch.randn(s.shape, generator=weights)).sum() for s in state)
     return [value, *torch.autograd.grad(value, inputs)]
@@ -96,7 +96,7 @@ def _weighted_end(net: nn.Module, theta: Tensor, given: list[Tensor], i: int) ->
     """Network i's share of the value in `derivatives`, trained alone."""
     rule, weights = sgd(0.9), generator("weights")
     own = theta[i : i + 1].detach().requires_grad_()
-    state = unroll(inner_loss(net, 7), rule, rule.begin(own), *given, range(4))
+    state = unroll(InnerLoss(net, 7), rule, rule.begin(own), *given, range(4))
     drawn = [torch.randn(theta.shape, generator=weights)[i : i + 1] for _ in state]
     return sum((s * w).sum() for s, w in zip(state, drawn, strict=True))
 
@@ -111,7 +111,7 @@ def test_rules_step_as_torch_optim_does(name: str) -> None:
         "momentum": torch.optim.SGD([own], float(lr), 0.9),
         "adam": torch.optim.Adam([own], float(lr), eps=1e-3),
     }[name]
-    loss, rule = inner_loss(net, 0), RULES[name]
+    loss, rule = InnerLoss(net, 0), RULES[name]
     for i in range(5):
         optimizer.zero_grad()
         loss(own, i, images.detach(), labels.detach()).sum().backward()
@@ -123,7 +123,9 @@ def test_rules_step_as_torch_optim_does(name: str) -> None:
 def test_adam_has_finite_derivatives_where_a_gradient_is_zero() -> None:
     rule = adam()
     theta, lr = torch.ones(1, 3, requires_grad=True), torch.tensor(0.1)
-    (after, *_) = rule.update(rule.begin(theta), theta * torch.tensor([0.0, 1.0, 2.0]), lr, 0)
+    (after, *_) = rule.update(
+        rule.begin(theta), theta * torch.tensor([0.0, 1.0, 2.0]), lr, torch.tensor(0.0)
+    )
     (slope,) = torch.autograd.grad(after.sum(), theta)
     assert bool(slope.isfinite().all())
 
@@ -131,9 +133,7 @@ def test_adam_has_finite_derivatives_where_a_gradient_is_zero() -> None:
 def test_hard_labels_and_fixed_inputs_get_no_derivative() -> None:
     net, (theta, images, _, lr) = problem()
     labels = torch.arange(6) % 3
-    end = unroll(
-        inner_loss(net, 0), sgd(), (theta.detach(),), images, labels, lr.detach(), range(3)
-    )
+    end = unroll(InnerLoss(net, 0), sgd(), (theta.detach(),), images, labels, lr.detach(), range(3))
     end[0].sum().backward()
     assert images.grad is not None
     assert theta.grad is None
@@ -142,7 +142,7 @@ def test_hard_labels_and_fixed_inputs_get_no_derivative() -> None:
 
 def test_no_steps_change_nothing() -> None:
     net, (theta, *given) = problem()
-    assert unroll(inner_loss(net, 0), sgd(), (theta,), *given, range(0))[0] is theta
+    assert unroll(InnerLoss(net, 0), sgd(), (theta,), *given, range(0))[0] is theta
 
 
 def test_memory_does_not_grow_with_the_steps() -> None:
@@ -151,7 +151,7 @@ def test_memory_does_not_grow_with_the_steps() -> None:
 
     def most(steps: int) -> int:
         with Watch(theta, images, labels, lr) as seen:
-            end = unroll(inner_loss(net, 0), sgd(), (theta,), images, labels, lr, range(steps))
+            end = unroll(InnerLoss(net, 0), sgd(), (theta,), images, labels, lr, range(steps))
             end[0].sum().backward()
         return seen.most - steps * theta.nbytes
 
@@ -161,7 +161,7 @@ def test_memory_does_not_grow_with_the_steps() -> None:
 def test_held_fixed_ends_at_the_same_place_with_other_derivatives() -> None:
     """Transcribed: theta_N = theta_0 - lr sum_i g_i, each g_i at a theta_i that is a constant."""
     net, (theta, images, labels, lr) = problem()
-    loss, steps = inner_loss(net, 0), range(4)
+    loss, steps = InnerLoss(net, 0), range(4)
     held = unroll_held(loss, theta, images, labels, lr, steps)
     (exact,) = unroll_plain(loss, sgd(), (theta,), images, labels, lr, steps)
     assert relative_error(held, exact) <= 1e-12

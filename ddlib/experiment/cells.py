@@ -38,7 +38,7 @@ class Cell:
     pool of processes or a cluster `work` must be picklable, for instance a `partial` of a function.
     """
 
-    labels: Mapping[str, Label]
+    labels: Mapping[str, Any]
     work: Work
     on: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple["Cell", ...] = ()

@@ -18,7 +18,7 @@ from scipy.stats import ttest_ind
 
 from ddlib.experiment import asking
 from ddlib.experiment.records import FOLDER, Record, load_record
-from ddlib.methods import LABELS
+from ddlib.names import LABELS
 from ddlib.results import RECORDED, Result, load_result, recorded
 from ddlib.studies import Study, load_study
 from ddlib.studies import findings as study_findings
@@ -103,10 +103,8 @@ def ledger(chapter: str | None = None, folder: Path = RECORDED) -> list[Row]:
     """All claims, or those of one chapter, each with the verdict of what `folder` holds."""
     content, names = _content(), set(recorded("results", folder))
     claims = [c for c in content["claims"] if chapter in (None, c["chapter"])]
-    rules = {"level": _level, "order": _order, "effect": _effect}
-    read, known = _reader(folder), partial(load_result, folder=folder)
-    found = {"level": (names, known), "order": (names, known), "effect": (read,)}
-    rows = [rules[c["kind"]](c, content, *found[c["kind"]]) for c in claims]
+    read, load = _reader(folder), partial(load_result, folder=folder)
+    rows = [_row(claim, content, names, load, read) for claim in claims]
     doubts = (content["unverified"].get(c["source"]) for c in claims)
     return [_marked(row, doubt) for row, doubt in zip(rows, doubts, strict=True)]
 
@@ -130,6 +128,14 @@ def _marked(row: Row, doubt: str | None) -> Row:
 
 
 Load = Callable[[str], Result]
+
+
+def _row(claim: Mapping[str, Any], content: Any, names: set[str], load: Load, read: Read) -> Row:
+    """The line of one claim, by the rule of its kind."""
+    if claim["kind"] == "effect":
+        return _effect(claim, content, read)
+    rule = {"level": _level, "order": _order}[claim["kind"]]
+    return rule(claim, content, names, load)
 
 
 def _level(claim: Mapping[str, Any], content: Any, names: set[str], load: Load) -> Row:
@@ -222,8 +228,8 @@ def _reader(folder: Path) -> Read:
 
     def read(claim: Mapping[str, Any]) -> tuple[Values, str] | None:
         if "study" in claim:
-            known = of_study(claim["study"])
-            return known and (known[0][claim["finding"]], known[1])
+            old = of_study(claim["study"])
+            return old and (old[0][claim["finding"]], old[1])
         known = found(claim["record"])
         return known and (values_of(known[0], **claim["where"]), known[1])
 
@@ -242,9 +248,13 @@ def beside(made: Record | Study, folder: Path = RECORDED) -> list[tuple[Row, Row
         mine = [c for c in content["claims"] if c.get("study", "").endswith(ending)]
         known = study_findings(made)
         each = {claim["id"]: known.get(claim["finding"], ()) for claim in mine}
-    reads = _reader(folder), lambda claim: (each[claim["id"]], made.scale)
+    read = _reader(folder)
+
+    def here(claim: Mapping[str, Any]) -> tuple[Values, str]:
+        return each[claim["id"]], made.scale
+
     return [
-        tuple(_effect(claim, content, read) for read in reads)
+        (_effect(claim, content, read), _effect(claim, content, here))
         for claim in mine
         if each[claim["id"]]  # a small study may lack some
     ]

@@ -16,6 +16,9 @@ def gap(percent: Float[Tensor, "*s measure net"]) -> Float[Tensor, "*s net"]:
     """Points by which a network is better on aligned drawings than on conflicting ones.
 
     The drawings are the same but for their color: without bias the gap is zero.
+
+    >>> gap(torch.tensor([[90.0], [60.0], [20.0]]))  # aligned less conflicting
+    tensor([30.])
     """
     return percent[..., 0, :] - percent[..., 1, :]
 
@@ -37,7 +40,11 @@ def of_random(study: Study, level: float) -> Float[Tensor, "set measure net"]:
 
 
 def expected_own(levels: Sequence[float], classes: int) -> list[float]:
-    """Share of real images in the color of their class, in percent: s + (1 - s) / classes."""
+    """Share of real images in the color of their class, in percent: s + (1 - s) / classes.
+
+    >>> expected_own([0.0, 0.5, 1.0], classes=5)
+    [20.0, 60.0, 100.0]
+    """
     return [100 * (s + (1 - s) / classes) for s in levels]
 
 

@@ -77,7 +77,11 @@ def standardized(effect: Float[Tensor, "n t"]) -> Float[Tensor, "n t"]:
 
 
 def association(effect: Float[Tensor, "n t"], alike: Float[Tensor, "n t"]) -> Float[Tensor, ""]:
-    """The correlation over all pairs between centered effect and centered likeness."""
+    """The correlation over all pairs between centered effect and centered likeness.
+
+    >>> association(torch.eye(3), torch.eye(3)).round(decimals=6)  # each helps its like alone
+    tensor(1., dtype=torch.float64)
+    """
     return (centered(standardized(effect)) * centered(alike)).sum()
 
 
@@ -95,6 +99,9 @@ def shared_gap(effect: Float[Tensor, "n t"], alike: Float[Tensor, "n t"]) -> Flo
 
     In the units of the effect, beyond what the sources do to the same target on average, and
     averaged over the sources that have targets of both sorts.
+
+    >>> shared_gap(torch.tensor([[3.0, 1.0], [1.0, 3.0]]), torch.eye(2))
+    tensor(2., dtype=torch.float64)
     """
     effect, shared = effect.double() - effect.double().mean(0), alike > 0.5
     both = shared.any(1) & ~shared.all(1)

@@ -15,14 +15,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddlib import augment
+from ddlib.compiled import Precision, in_precision
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distillation import Objective, Variables
 from ddlib.ensemble import flatten, initialize_many
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build
+from ddlib.networks import Network, build
 from ddlib.seeds import generator, new_key, pick
 from ddlib.training import mean_loss
-from ddlib.unroll import Loss, Rule, adam, inner_loss, sgd, train_through, unroll
+from ddlib.unroll import InnerLoss, Rule, adam, sgd, train_through, unroll
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class BPTT:
     bases: int = 0  # images are mixtures of this many learned ones; 0: each image is itself
     augment: bool = False
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.window is not None and not 1 <= self.window <= self.inner_steps:
@@ -72,8 +74,10 @@ class BPTT:
     def optimizer(self, variables: Variables) -> torch.optim.Optimizer:
         return torch.optim.Adam([v for v in variables.values() if v.is_floating_point()], self.lr)
 
-    def objective(self, real: ImageData, seed: int, folder: Path | None = None) -> Objective:
-        net = build(self.network, real.shape, len(real.classes))
+    def objective(
+        self, real: ImageData, seed: int, folder: Path | None = None, *, compiled: bool = False
+    ) -> Objective:
+        net = in_precision(build(self.network, real.shape, len(real.classes)), self.precision)
         rule = adam() if self.inner == "adam" else sgd(self.momentum)
         kinds = augment.kinds_for(real) if self.augment else ()
         lr = torch.tensor(self.inner_lr, device=real.device)
@@ -82,12 +86,20 @@ class BPTT:
             key, shown = new_key(draws), self.render(variables)
             theta = flatten(net, initialize_many(net, range(key, key + self.nets), real.device))
             rows = sample_per_class(real, self.batch_real, draws).flatten()
-            test = mean_loss(net, real.train_images[rows], real.train_labels[rows])
-            inner = inner_loss(net, key, self.batch, kinds)
+            seen = real.train_images[rows], real.train_labels[rows]
+            test = mean_loss(net, *seen, compiled=compiled)
+            inner = InnerLoss(net, key, self.batch, kinds, compiled)
             train = inner, rule, theta, shown["images"], shown["labels"], lr
             return loss_after_training(test, *train, self._window(draws))
 
         return loss
+
+    def passes(self, real: ImageData) -> float:
+        """One gradient is three passes; one adjoint step takes the gradient of another, nine."""
+        k, window = len(real.classes), self.window or self.inner_steps
+        batch = min(self.batch or k * self.ipc, k * self.ipc)
+        inner = 3 * (self.inner_steps + window) / 2 + 9 * window
+        return 1.0 * self.steps * (self.nets * inner * batch + 3 * self.batch_real * k)
 
     def _window(self, draws: torch.Generator) -> range:
         """The differentiated steps: all, or a window that ends at a random step."""
@@ -98,7 +110,7 @@ class BPTT:
 
 def loss_after_training(
     test: Callable[[Tensor], Tensor],
-    inner: Loss,
+    inner: InnerLoss,
     rule: Rule,
     theta: Float[Tensor, "m p"],
     images: Float[Tensor, "n c h w"],

@@ -11,7 +11,7 @@ from torch import Tensor
 from ddlib.data import ImageData, check_ipc, sample_per_class
 from ddlib.distillation import Variables
 from ddlib.ensemble import loaded
-from ddlib.networks import build
+from ddlib.networks import Network, build, features
 from ddlib.seeds import generator
 from ddlib.training import Recipe, train
 
@@ -44,7 +44,7 @@ class Herding:
     steps: ClassVar[int] = 0
     ipc: int
     epochs: int = 10
-    network: str = "convnet"
+    network: Network = "convnet"
 
     def initialize(self, real: ImageData, seed: int) -> Variables:
         check_ipc(real, self.ipc)
@@ -64,7 +64,7 @@ class KCenter:
     steps: ClassVar[int] = 0
     ipc: int
     epochs: int = 10
-    network: str = "convnet"
+    network: Network = "convnet"
 
     def initialize(self, real: ImageData, seed: int) -> Variables:
         check_ipc(real, self.ipc)
@@ -92,13 +92,15 @@ def first_images(real: ImageData, ipc: int, init: Init, seed: int) -> Variables:
 
 
 @lru_cache(maxsize=2)  # herding and k-center at several ipc share the networks of two seeds
-def trained_features(real: ImageData, network: str, epochs: int, seed: int) -> Float[Tensor, "n d"]:
+def trained_features(
+    real: ImageData, network: Network, epochs: int, seed: int
+) -> Float[Tensor, "n d"]:
     """Features of the training images in a network trained on them (mini-batch SGD, rate 0.01)."""
     net = build(network, real.shape, len(real.classes))
     recipe = Recipe(epochs=epochs, batch=128)
     stacked = train(net, real.train_images, real.train_labels, recipe, [seed])
-    trained = loaded(net, stacked)
-    return torch.cat([trained.embed(x) for x in real.train_images.split(500)])
+    embed = features(loaded(net, stacked))
+    return torch.cat([embed(x) for x in real.train_images.split(500)])
 
 
 def by_class(

@@ -6,7 +6,7 @@ Late segments with learned soft labels are Guo et al. (ICLR 2024).
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,14 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddlib import augment
+from ddlib.compiled import Precision, in_precision
 from ddlib.data import ImageData
 from ddlib.distillation import Objective, Variables
 from ddlib.experts import train_experts
 from ddlib.methods.coresets import Init, first_images
-from ddlib.networks import build
+from ddlib.networks import Network, build
 from ddlib.seeds import new_key, pick
 from ddlib.training import Recipe
-from ddlib.unroll import inner_loss, sgd, unroll
+from ddlib.unroll import InnerLoss, sgd, unroll
 
 EXPERT_SEED = 10_000  # experts never share a beginning with networks that judge a set
 SURE = 0.9  # what a soft label starts with for its own class
@@ -51,7 +52,8 @@ class TrajectoryMatching:
     momentum: float = 0.5
     augment: bool = False
     init: Init = "real"
-    network: str = "convnet"
+    network: Network = "convnet"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_start < self.max_start:
@@ -78,24 +80,35 @@ class TrajectoryMatching:
         learned = [{"params": [variables[k]], "lr": r} for k, r in rates.items() if k in variables]
         return torch.optim.SGD(learned, momentum=self.momentum)
 
-    def objective(self, real: ImageData, seed: int, folder: Path | None = None) -> Objective:
-        net = build(self.network, real.shape, len(real.classes))
+    def objective(
+        self, real: ImageData, seed: int, folder: Path | None = None, *, compiled: bool = False
+    ) -> Objective:
+        net = in_precision(build(self.network, real.shape, len(real.classes)), self.precision)
         kinds = augment.kinds_for(real) if self.augment else ()
-        paths = self.expert_paths(real, folder)
+        paths = self.expert_paths(real, folder, compiled=compiled)
 
         def loss(variables: Variables, draws: torch.Generator) -> Tensor:
             key, shown = new_key(draws), self.render(variables)
             some = torch.randint(len(paths), (self.nets,), generator=draws, device=draws.device)
             begin = self.min_start + pick(draws, self.max_start - self.min_start)
             start, goal = paths[some, begin], paths[some, begin + self.expert_epochs]
-            inner = inner_loss(net, key, self.batch, kinds)
+            inner = InnerLoss(net, key, self.batch, kinds, compiled)
             given = shown["images"], shown["labels"], shown["lr"]
             (end,) = unroll(inner, sgd(), (start,), *given, range(self.inner_steps))
             return trajectory_distance(end, start, goal).mean()
 
         return loss
 
-    def expert_paths(self, real: ImageData, folder: Path | None = None) -> Float[Tensor, "e t p"]:
+    def passes(self, real: ImageData) -> float:
+        """Three for a gradient, of experts and of students, and nine for a student's adjoint."""
+        n = len(real.classes) * self.ipc
+        epochs = self.max_start - 1 + self.expert_epochs
+        students = self.steps * self.nets * self.inner_steps * min(self.batch or n, n)
+        return float(3 * self.experts * epochs * len(real.train_images) + 12 * students)
+
+    def expert_paths(
+        self, real: ImageData, folder: Path | None = None, *, compiled: bool = False
+    ) -> Float[Tensor, "e t p"]:
         """Where the experts were after each epoch that is ever read, and not one more.
 
         They are the same for every seed of the distillation, as in the published code: what a
@@ -109,7 +122,8 @@ class TrajectoryMatching:
             augment=augment.kinds_for(real) if self.augment else (),
         )
         seeds = range(EXPERT_SEED, EXPERT_SEED + self.experts)
-        return train_experts(real, self.network, recipe, seeds, folder)
+        more: dict[str, Any] = {"precision": self.precision, "compiled": compiled}
+        return train_experts(real, self.network, recipe, seeds, folder, **more)
 
 
 def trajectory_distance(
@@ -121,5 +135,9 @@ def trajectory_distance(
 
     `start` theta*_t and `goal` theta*_{t+M} lie on an expert's path, `end` theta_N is where N steps
     on the synthetic images lead from `start`. Standing still gives 1, arriving gives 0.
+
+    >>> start, goal = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])
+    >>> trajectory_distance(torch.tensor([[3.0, 0.0]]), start, goal)  # 4^2 / 5^2
+    tensor([0.6400])
     """
     return (end - goal).square().sum(1) / (start - goal).square().sum(1)

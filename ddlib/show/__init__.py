@@ -1,5 +1,19 @@
 """The figures of the book, one function each: functions of results, and nothing else draws."""
 
+from ddlib.names import SCALES
+from ddlib.plots import (
+    LOOKS,
+    Look,
+    accuracies,
+    accuracy_by_ipc,
+    attempt,
+    control,
+    distances,
+    images,
+    passing,
+    slider,
+    source,
+)
 from ddlib.show.bias import (
     bias_colors,
     bias_controls,
@@ -18,8 +32,6 @@ from ddlib.show.influence import (
     substitutes,
     sums_and_groups,
 )
-from ddlib.show.looks import LOOKS, SCALES, Look
-from ddlib.show.methods import accuracies, accuracy_by_ipc, control, distances, images, slider
 from ddlib.show.repetition import repeat_table, repeated, usual_table, usual_width
 from ddlib.show.semantics import (
     helped,
@@ -29,7 +41,6 @@ from ddlib.show.semantics import (
     spurious_color,
     traits_meaning,
 )
-from ddlib.show.text import attempt, source
 
 __all__ = [
     "LOOKS",
@@ -55,6 +66,7 @@ __all__ = [
     "meaning",
     "own_shares",
     "p_values",
+    "passing",
     "published_top",
     "repeat_table",
     "repeated",

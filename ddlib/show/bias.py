@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ddlib.analysis.bias import MEASURES, STEPS
 from ddlib.instruments.bias_gaps import expected_own, gap, of_all, of_random, of_source
-from ddlib.show.looks import LOOKS, finish, name_rows
-from ddlib.show.methods import images
+from ddlib.plots.sets import images
+from ddlib.plots.style import LOOKS, finish, name_rows
 from ddlib.studies import IPC, Study
 
 NAMES = {

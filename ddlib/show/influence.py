@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
-from ddlib.explorer import explorer_html
 from ddlib.instruments.attribution import costs
-from ddlib.instruments.influences import TOP
-from ddlib.show.looks import GRAY, LOOKS, closed, finish, name_rows
+from ddlib.instruments.influences import TOP, averaged
+from ddlib.plots.explorer import Explored, Sides
+from ddlib.plots.explorer import explorer as explorer_of
+from ddlib.plots.style import GRAY, LOOKS, closed, finish, name_rows
 from ddlib.studies import Sets, Study
 
 NOISE_LOOKS = {"reordered": ("images in another order", "|"), "nudged": ("start nudged", "_")}
@@ -24,9 +25,31 @@ def explorer(study: Study, sets: Sets) -> HTML:
     """Choose an image, see whom it helps and harms; works without a kernel or a network."""
     rows = list(study.axes["image"])
     chosen = {tag: sets[tag][0] for tag in study.axes["source"]}
-    pixels = {tag: (one.pixels().cpu()[rows] * 255).round().byte() for tag, one in chosen.items()}
-    classes = next(iter(chosen.values())).classes
-    return HTML(explorer_html(study, pixels, classes, {t: LOOKS[t].label for t in chosen}))
+    explored = {
+        tag: Explored(
+            LOOKS[tag].label, (one.pixels().cpu()[rows] * 255).round().byte(), effects(study, tag)
+        )
+        for tag, one in chosen.items()
+    }
+    classes, nets = next(iter(chosen.values())).classes, averaged(study.settings["nets"])
+    key = f"dd-explorer-{study.dataset}"
+    return explorer_of(key, explored, study.arrays["thumbnails"], classes, nets)
+
+
+def effects(study: Study, tag: str) -> list[Sides]:
+    """For each image, helped and harmed: test image, mean change, in spreads, networks alike."""
+    where = [study.axes["test"].index(row) for row in study.axes["shown"]]
+    change = study.pick("influence", source=tag)[:, where].float()
+    spread = change.std(0)
+    listed, alike = (study.pick(k, source=tag).tolist() for k in ("listed", "alike"))
+
+    def side(j: int, which: int) -> list[tuple[int, float, float, int]]:
+        return [
+            (t, round(v := float(change[j, t]), 3), round(v / float(spread[t]), 1), n)
+            for t, n in zip(listed[j][which], alike[j][which], strict=True)
+        ]
+
+    return [(side(j, 0), side(j, 1)) for j in range(len(listed))]
 
 
 def published_top() -> str:

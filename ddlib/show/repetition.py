@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.influences import REPEATS, TOP
-from ddlib.show.looks import GRAY, LOOKS, finish, name_rows
+from ddlib.plots.style import GRAY, LOOKS, finish, name_rows
 from ddlib.studies import Study
 
 OF_CLASS = "rank correlation over\ntest images of the class"

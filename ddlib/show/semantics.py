@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.instruments.permutation import Permuted
-from ddlib.show.looks import GRAY, LOOKS, beside, closed, finish, legend_below
+from ddlib.plots.style import GRAY, LOOKS, beside, closed, finish, legend_below
 from ddlib.studies import Study
 
 TITLES = {"own": "test images of its class", "other": "test images of other classes"}

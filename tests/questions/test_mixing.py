@@ -15,12 +15,12 @@ from ddlib.experiment.bench import Bench, Sets
 from ddlib.experiment.claims import values_of
 from ddlib.experiment.records import Record
 from ddlib.networks import build
+from ddlib.plots import LOOKS
 from ddlib.questions.mixing import experiment as mixing
 from ddlib.questions.mixing import figures
 from ddlib.questions.mixing.experiment import CHANGES, CONTROLS, PLANS, K, Run, Task, draw, mixture
 from ddlib.questions.mixing.findings import findings
 from ddlib.questions.shared.pixels import EDGES, clipped, histogram, outside
-from ddlib.show import LOOKS
 from ddlib.training import Recipe, train
 
 STEPS = 4

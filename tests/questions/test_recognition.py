@@ -13,6 +13,7 @@ from ddlib.experiment.asking import ask, recorded_sets
 from ddlib.experiment.bench import Bench
 from ddlib.experiment.claims import values_of
 from ddlib.experiment.records import Record
+from ddlib.names import SCALES
 from ddlib.networks import build
 from ddlib.questions.recognition import experiment as recognition
 from ddlib.questions.recognition import figures
@@ -37,7 +38,6 @@ from ddlib.questions.recognition.probes import (
 from ddlib.questions.recognition.recognizers import LONG, MAIN, Recognizer, answer, recognizer
 from ddlib.questions.shared.starts import starting_rows
 from ddlib.seeds import generator
-from ddlib.show import SCALES
 
 OTHER = ("other",)
 QUICK = replace(

@@ -15,6 +15,7 @@ from ddlib.experiment.bench import Bench
 from ddlib.experiment.claims import values_of
 from ddlib.experiment.records import Record
 from ddlib.networks import NETWORKS, build
+from ddlib.plots.style import GRAY
 from ddlib.questions.shared.pixels import clipped as clip
 from ddlib.questions.transfer import experiment as transfer
 from ddlib.questions.transfer import figures
@@ -31,7 +32,6 @@ from ddlib.questions.transfer.findings import (
     rate_helps,
     tau,
 )
-from ddlib.show.looks import GRAY
 
 PLAN = replace(
     PLANS["fast"], widths=("convnet-half",), methods=("random", "dm", "mtt"), sets=2, nets=2,

@@ -4,8 +4,9 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
 from bs4 import BeautifulSoup
-from built import HTML, ROOT
+from built import HTML, ROOT, redirects
 
 from book.address import repository
 
@@ -50,3 +51,12 @@ def test_colab_buttons_name_notebooks(site: str, path: str) -> None:
 def test_no_table_is_shown_as_its_source(site: str, path: str) -> None:
     text = "".join(tag.get_text() for tag in parsed(HTML / path).select("article p"))
     assert "|—" not in text  # the line below a table's head, as typography makes it
+
+
+@pytest.mark.parametrize(("old", "new"), redirects().items())
+def test_old_addresses_lead_to_their_chapter(site: str, old: str, new: str) -> None:
+    page = HTML / old
+    (refresh,) = parsed(page).select('meta[http-equiv="refresh"]')
+    assert refresh["content"].split("url=")[1] == new
+    heading = parsed(page.parent / new).find("h1").get_text()
+    assert Path(old).stem[3:].split("_")[0] in heading.lower().replace("-", "_")

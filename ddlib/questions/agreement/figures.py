@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.experiment.records import Record
+from ddlib.plots.marks import matrix
+from ddlib.plots.style import LOOKS, Look, beside, finish, name_rows, panels
 from ddlib.questions.agreement.findings import gaps
 from ddlib.questions.agreement.matching import POOLS, QUANTITIES, RELATIONS
 from ddlib.questions.agreement.predictions import MEASURES
-from ddlib.show.looks import LOOKS, Look, beside, closed, finish, name_rows
 
 POOL_LOOKS = {
     "early": Look("all images, stopped early", "#000000", "*"),
@@ -123,20 +124,11 @@ def likeness_levels(record: Record, method: str, measure: str = "agreement") -> 
     names = [LOOKS[method].label, *(POOL_LOOKS[p].label for p in POOLS)]
     for gap in (", ", " (", " matching"):  # where a name that is too long is broken
         names = [name.replace(gap, gap.replace(" ", "\n")) for name in names]
-    figure, axis = plt.subplots(figsize=(7.4, 4.8), layout="constrained")
-    drawn = axis.imshow(table.numpy(), cmap="cividis")
-    middle = (table[table.isfinite()].max() + table[table.isfinite()].min()) / 2
-    for (i, j), value in zip(
-        torch.cartesian_prod(torch.arange(5), torch.arange(5)), table.flatten(), strict=True
-    ):
-        text = "–" if value.isnan() else f"{value:.3f}"
-        axis.text(j, i, text, ha="center", va="center", fontsize=9,
-                  color="white" if value < middle else "black")  # fmt: skip
-    axis.set_xticks(range(5), names, fontsize=7)
-    axis.set_yticks(range(5), names, fontsize=7)
+    figure, (axis,) = panels(width=7.4, height=4.8)
+    text = [["–" if v.isnan() else f"{v:.3f}" for v in row] for row in table]
+    drawn = matrix(axis, table.numpy(), names, names, text=text)
     figure.colorbar(drawn, label=f"mean {measure}")
-    finish(figure, [], record.profile)
-    return closed(figure)
+    return finish(figure, [], record.profile)
 
 
 def missed_stops(record: Record) -> Figure:

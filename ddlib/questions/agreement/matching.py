@@ -5,7 +5,7 @@ from math import floor
 
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from ddlib.questions.agreement.predictions import MEASURES, alike, correct, drawn_again, known_mean
@@ -22,17 +22,17 @@ EXCHANGED = {"dm": "dc", "dc": "dm"}  # the released stops of these two look exc
 DRAWS = 400
 DENSE = ("kin", "missed", "missed_accuracy", "released", "released_accuracy")  # of a network
 
-Runs = dict[str, UInt8[Tensor, "_ nets t"]]  # by source: set, network, image
-Pools = dict[str, UInt8[Tensor, "m s t"]]  # network, stop, image
-Matched = dict[str, tuple[UInt8[Tensor, "m t"], Bool[Tensor, " m"]]]
+Runs = dict[str, Integer[Tensor, "_ nets t"]]  # by source: set, network, image
+Pools = dict[str, Integer[Tensor, "m s t"]]  # network, stop, image
+Matched = dict[str, tuple[Integer[Tensor, "m t"], Bool[Tensor, " m"]]]
 
 
 def nearest_stop(
-    predicted: UInt8[Tensor, "m s t"],
+    predicted: Integer[Tensor, "m s t"],
     labels: Int[Tensor, " t"],
     target: float,
     within: float,
-) -> tuple[UInt8[Tensor, "m t"], Bool[Tensor, " m"]]:
+) -> tuple[Integer[Tensor, "m t"], Bool[Tensor, " m"]]:
     """Each network at the stop whose accuracy is nearest to `target`, and whether that is near.
 
     Near means within `within` percentage points.
@@ -131,7 +131,7 @@ def compared(
 
 
 def _one_run(
-    predicted: UInt8[Tensor, " t"], pools: Pools, labels: Tensor, within: float
+    predicted: Integer[Tensor, " t"], pools: Pools, labels: Tensor, within: float
 ) -> dict[str, Tensor]:
     """One network against its matches in each pool, and against early stops that miss."""
     target = float(correct(predicted, labels))

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.experiment.records import Record
+from ddlib.plots.style import GRAY, LOOKS, Look, finish, legend_below
 from ddlib.questions.curvature.findings import curves, gains
 from ddlib.questions.curvature.hessian import released_stop, smoothed
 from ddlib.questions.shared.arrays import as_array, named
-from ddlib.show.looks import GRAY, LOOKS, Look, finish, legend_below
 
 OWN = LOOKS | {"real": Look("sample of real images", "#000000", "*")}
 IN_TURN = LOOKS | {"real": Look("all real images, in turn", "#000000", "*")}
@@ -54,7 +54,7 @@ def curvature_along(record: Record) -> Figure:
         axis.set_xlabel("steps of real training before the measurement")
     axes[0].set_ylabel("trace of the Hessian")
     axes[0].set_ylim(0, None)
-    legend_below(figure, columns=4)
+    legend_below(figure)
     return finish(figure, list(axes), record.profile)
 
 
@@ -79,7 +79,7 @@ def curvature_beside_real(record: Record) -> Figure:
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2) if low < 1.2 * t and t < 1.2 * high]
     axes[0].set_yticks(ticks, [str(t) for t in ticks])
     axes[0].set_ylabel("multiple of that on real images")
-    legend_below(figure, columns=4)
+    legend_below(figure)
     return finish(figure, list(axes), record.profile)
 
 
@@ -112,7 +112,7 @@ def confidence_along(record: Record) -> Figure:
         _line(axes[0], named(rows, "step"), unsure, name)
         _mean_line(axes[1], loss.mean((0, 2)), trace.mean((0, 2)), name)
     axes[0].set(xlabel="steps of real training", ylabel="uncertainty", ylim=(0, None))
-    legend_below(figure, columns=4)
+    legend_below(figure)
     axes[1].invert_xaxis()
     axes[1].set(xlabel="mean loss on the set (falls to the right)", ylim=(0, None))
     axes[1].set_ylabel("trace of the Hessian")
@@ -139,7 +139,7 @@ def turns(record: Record) -> Figure:
         axis.axhline(0, color="#555555", linewidth=0.8)
     axes[1].set_xlabel("steps of real training before the turn")
     axes[0].set_ylabel(f"points gained in {turn} steps", fontsize=8)
-    legend_below(figure, columns=4)
+    legend_below(figure)
     return finish(figure, list(axes), record.profile)
 
 

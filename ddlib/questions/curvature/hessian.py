@@ -111,6 +111,9 @@ def released_stop(
 
     It stops as soon as (new mean - old mean, without sign) / (old mean + 1e-6) < tolerance. The
     old mean keeps its sign: after a negative first probe, whatever comes second is close enough.
+
+    >>> released_stop(torch.tensor([[-2.0, 50.0, 9.0]]))  # a negative first probe
+    (tensor([24.]), tensor([2]))
     """
     means = values.cumsum(1) / torch.arange(1, values.shape[1] + 1)
     old, new = means[:, :-1], means[:, 1:]
@@ -120,7 +123,11 @@ def released_stop(
 
 
 def smoothed(values: Float[Tensor, " t"], weight: float = 0.9) -> Float[Tensor, " t"]:
-    """The moving average of the released figure; it is late by weight / (1 - weight) steps."""
+    """The moving average of the released figure; it is late by weight / (1 - weight) steps.
+
+    >>> smoothed(torch.tensor([0.0, 10.0, 10.0]))
+    tensor([0.0000, 1.0000, 1.9000])
+    """
     found = [values[0]]
     for value in values[1:]:
         found.append(weight * found[-1] + (1 - weight) * value)

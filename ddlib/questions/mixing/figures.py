@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ddlib.experiment.records import Record
+from ddlib.plots.style import LOOKS, beside, finish, legend_below, name_rows
 from ddlib.questions.mixing.experiment import ALONE, CHANGES, CONTROLS, DOSES
 from ddlib.questions.mixing.findings import JOINED
 from ddlib.questions.shared.pixels import EDGES
-from ddlib.show.looks import LOOKS, beside, finish, legend_below, name_rows
 
 IN_WORDS = {
     JOINED: "real images (as released)",

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.experiment.records import Record
+from ddlib.plots.style import GRAY, LOOKS, finish
 from ddlib.questions.recognition.findings import (
     kinds,
     learned,
@@ -21,7 +22,6 @@ from ddlib.questions.recognition.findings import (
 from ddlib.questions.recognition.probes import VERSIONS
 from ddlib.questions.recognition.recognizers import LONG, MAIN
 from ddlib.questions.shared.arrays import as_array
-from ddlib.show.looks import GRAY, LOOKS, finish
 
 # The bars of the released chart, digitized from its stored image: trajectory matching, BPTT,
 # distribution matching, gradient matching. `FILLED` is the order in which its code collects the

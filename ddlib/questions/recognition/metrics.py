@@ -16,6 +16,9 @@ def metrics(
     """Accuracy and mean probability of the true class, in percent, and mean margin, in logits.
 
     The margin is the logit of the true class minus the largest other logit.
+
+    >>> metrics(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 1])).round(decimals=2)
+    tensor([50.0000, 27.3700, -1.5000])
     """
     labels = labels.expand(logits.shape[:-1])[..., None]
     true = logits.gather(-1, labels)[..., 0]
@@ -60,7 +63,13 @@ def distance_percentile(
     real_features: Float[Tensor, "m d"],
     real_labels: Int[Tensor, " m"],
 ) -> Float[Tensor, "*s n"]:
-    """Share of a class's real images, in percent, that lie closer to its mean than the image."""
+    """Share of a class's real images, in percent, that lie closer to its mean than the image.
+
+    >>> real = torch.tensor([[-3.0], [-1.0], [1.0], [3.0]])
+    >>> own = torch.tensor([0, 0, 0, 0])
+    >>> distance_percentile(torch.tensor([[2.0]]), torch.tensor([0]), real, own)
+    tensor([50.])
+    """
     found = torch.zeros(labels.shape, device=features.device)
     for c in range(int(real_labels.max()) + 1):
         own = real_features[real_labels == c]

@@ -15,7 +15,11 @@ Table = Float[Tensor, "n t"]
 
 
 def ranks(values: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
-    """The place of each value in its row, counted from 0; equal values share the mean place."""
+    """The place of each value in its row, counted from 0; equal values share the mean place.
+
+    >>> ranks(torch.tensor([10.0, 30.0, 20.0, 20.0]))
+    tensor([0.0000, 3.0000, 1.5000, 1.5000])
+    """
     values = values.contiguous()
     ordered = values.sort(-1).values
     first = torch.searchsorted(ordered, values)
@@ -31,7 +35,11 @@ def correlation(a: Float[Tensor, "*b n"], b: Float[Tensor, "*b n"]) -> Float[Ten
 
 
 def rank_correlation(a: Float[Tensor, "*b n"], b: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
-    """Spearman's correlation of each row of `a` with the same row of `b`."""
+    """Spearman's correlation of each row of `a` with the same row of `b`.
+
+    >>> rank_correlation(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 100.0, 10.0]))
+    tensor(0.5000)
+    """
     return correlation(ranks(a), ranks(b))
 
 
@@ -42,7 +50,11 @@ def every_pair(a: Float[Tensor, "*b n t"], b: Float[Tensor, "*b m t"]) -> Float[
 
 
 def slope(a: Float[Tensor, "*b n"], b: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
-    """The factor s for which s a is closest to b: sum a b / sum a^2, row by row."""
+    """The factor s for which s a is closest to b: sum a b / sum a^2, row by row.
+
+    >>> slope(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 1.0]))  # (3 + 2) / (1 + 4)
+    tensor(1.)
+    """
     return (a * b).sum(-1) / a.square().sum(-1)
 
 

@@ -11,36 +11,25 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.experiment.records import Record
+from ddlib.plots.marks import matrix
+from ddlib.plots.style import GRAY, LOOKS, finish, name_rows, panels
 from ddlib.questions.transfer.findings import accuracies, architectures, gains, kept
-from ddlib.show.looks import GRAY, LOOKS, finish, name_rows
 
 
 def gain_table(record: Record) -> Figure:
     """Points above random images in the same architecture, as colors and as mean ± spread."""
     table = gains(record).drop(columns="random")
     names, methods = architectures(record), list(table)
-    figure, axis = plt.subplots(
-        figsize=(0.9 * len(methods) + 2.1, 0.4 * len(names) + 1.3), layout="constrained"
-    )
+    figure, (axis,) = panels(width=0.9 * len(methods) + 2.1, height=0.4 * len(names) + 1.3)
     means = table.groupby("architecture", sort=False).mean()
     each = dict(list(table.groupby("architecture")))
-    most = float(means.abs().to_numpy().max())
-    axis.imshow(means.to_numpy(), cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
-    for i, name in enumerate(names):
-        for j, method in enumerate(methods):
-            runs = each[name][method]
-            color = "white" if abs(runs.mean()) > 0.6 * most else "black"
-            axis.text(j, i, _mean(runs), ha="center", va="center", color=color, fontsize=8)
+    labels = [LOOKS[method].label.replace(" ", "\n") for method in methods]
+    text = [[_mean(each[name][method]) for method in methods] for name in names]
+    matrix(axis, means.to_numpy(), names, labels, text=text, center=0.0)
     for row in _group_starts(record):
         axis.axhline(row - 0.5, color="white", linewidth=4)
-    labels = [LOOKS[method].label.replace(" ", "\n", 1) for method in methods]
-    axis.set_xticks(range(len(methods)), labels, fontsize=8)
-    axis.set_yticks(range(len(names)), names, fontsize=8)
-    axis.tick_params(length=0)
-    axis.set_xlabel(f"points above random images in the same network, {_runs(record)}", fontsize=8)
-    finish(figure, [axis], record.profile)
-    axis.grid(False)
-    return figure
+    axis.set_xlabel(f"points above random images in the same network, {_runs(record)}")
+    return finish(figure, [], record.profile)
 
 
 def _group_starts(record: Record) -> list[int]:

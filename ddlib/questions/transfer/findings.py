@@ -75,7 +75,11 @@ def costs(record: Record) -> dict[str, pd.DataFrame]:
 
 
 def tau(one: Float[Tensor, " n"], other: Float[Tensor, " n"]) -> float:
-    """Kendall's tau: pairs in the same order minus pairs turned around, over all pairs."""
+    """Kendall's tau: pairs in the same order minus pairs turned around, over all pairs.
+
+    >>> tau(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 3.0, 2.0]))  # (2 - 1) / 3
+    0.3333333432674408
+    """
     pairs = torch.combinations(torch.arange(len(one)))
     signs = [torch.sign(v[pairs[:, 0]] - v[pairs[:, 1]]) for v in (one, other)]
     return float((signs[0] * signs[1]).mean())

@@ -191,6 +191,10 @@ def first_recognized(right: Bool[Tensor, "t *a"], steps: Sequence[int]) -> Float
 
     It is the first measured step at which the image is classified right, and at more than half of
     the measurements from there on.
+
+    >>> right = torch.tensor([[True, False], [False, True], [True, True], [True, True]])
+    >>> first_recognized(right, steps=(1, 2, 5, 10))
+    tensor([1., 2.])
     """
     left = torch.arange(len(right), 0, -1, device=right.device).view(-1, *[1] * (right.ndim - 1))
     since = right.flip(0).cumsum(0).flip(0)  # right answers from here on

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.experiment.records import Record
+from ddlib.plots.style import LOOKS, Look, finish
 from ddlib.questions.when_learned.experiment import LONG, METHODS, RECIPES, RELEASED, TEST, steps_of
 from ddlib.questions.when_learned.findings import SETTLED, curves, firsts, on_test, settled
-from ddlib.show.looks import LOOKS, Look, finish
 
 BASELINE_LOOKS = {
     "test": Look("real test images", "#000000", "*"),

@@ -4,11 +4,12 @@ import ast
 import inspect
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from IPython.display import Markdown
 
 
-def source(thing: Callable | ModuleType, name: str | None = None) -> Markdown:
+def source(thing: Callable[..., Any] | ModuleType, name: str | None = None) -> Markdown:
     """The source of a function, or of what a module calls `name`, as the package has it.
 
     So shown code cannot drift.
@@ -26,7 +27,7 @@ def _named(node: ast.stmt) -> str | None:
     return getattr(node, "name", getattr(targets[0], "id", None))
 
 
-def attempt(check: Callable[[Callable], None], answer: Callable) -> None:
+def attempt(check: Callable[[Callable[..., Any]], None], answer: Callable[..., Any]) -> None:
     """Run an exercise's check on an answer and say what it found."""
     try:
         check(answer)
@@ -38,3 +39,14 @@ def attempt(check: Callable[[Callable], None], answer: Callable) -> None:
         print(f"Your code stopped with {type(error).__name__}: {error}")
     else:
         print("Correct.")
+
+
+def passing(check: Callable[[Callable], None], answer: Callable, solution: Callable) -> Callable:
+    """`answer` if its check accepts it, else the solution: the cells below run either way."""
+    try:
+        check(answer)
+    except Exception:  # `attempt` has said what is wrong with it
+        print("(with the function of the solution)")
+        return solution
+    print("(with your own function)")
+    return answer

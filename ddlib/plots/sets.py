@@ -1,44 +1,38 @@
-"""Figures of sets, of their accuracy, and of a distillation on its way."""
+"""Figures of sets and of their accuracy."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import matplotlib.pyplot as plt
-from IPython.display import HTML, display
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.analysis.evaluation import Evaluation
-from ddlib.results import Result, Trace
-from ddlib.show.looks import LOOKS, Look, closed, finish
-from ddlib.slider import captions, sheet, slider_html
+from ddlib.plots.marks import matrix, sheet, upright
+from ddlib.plots.style import LETTER, LOOKS, Look, closed, finish, legend_below, panels
+from ddlib.results import Result
 
 
 def images(
-    panels: Mapping[str, Float[Tensor, "n c h w"]], classes: Sequence[str], width: float = 7.0
+    sets: Mapping[str, Float[Tensor, "n c h w"]], classes: Sequence[str], width: float = 7.0
 ) -> Figure:
-    """Panels of pixel images in [0, 1], one column for each class, class after class in `n`."""
-    sheets = [sheet((p * 255).round().byte().cpu(), len(classes)) for p in panels.values()]
-    heights = [s.height / s.width for s in sheets]
-    figure, axes = plt.subplots(
-        len(sheets), 1, figsize=(width, width * sum(heights) + 0.35 * len(sheets)),
-        height_ratios=heights, squeeze=False, layout="constrained",
+    """Sheets of pixel images in [0, 1], one column for each class, class after class in `n`."""
+    k = len(classes)
+    heights = [len(x) // k * x.shape[2] / (k * x.shape[3]) for x in sets.values()]
+    text = 0.4 + (max(map(len, classes)) * LETTER if upright(classes, width) else 0)
+    figure, axes = panels(
+        rows=len(sets), width=width, height=width * sum(heights) + text * len(sets),
+        height_ratios=heights,
     )  # fmt: skip
-    for axis, (title, drawn) in zip(axes[:, 0], zip(panels, sheets, strict=True), strict=True):
-        axis.imshow(drawn, interpolation="nearest")
+    for axis, (title, pixels) in zip(axes, sets.items(), strict=True):
+        sheet(axis, pixels, classes)
         axis.set_title(title, fontsize=9, loc="left")
-        step = drawn.width / len(classes)
-        axis.set_xticks([step * (i + 0.5) for i in range(len(classes))], classes, fontsize=7)
-        axis.set_yticks([])
-        axis.tick_params(length=0)
     return closed(figure)
 
 
 def accuracies(measured: Mapping[str, Evaluation], profile: str) -> Figure:
     """Each network's test accuracy as a point, mean and standard deviation beside it."""
-    figure, axis = plt.subplots(figsize=(6, 0.55 * len(measured) + 1.1), layout="constrained")
+    figure, (axis,) = panels(height=0.55 * len(measured) + 1.1)
     for row, (tag, evaluation) in enumerate(measured.items()):
         look = LOOKS.get(tag, Look(tag, LOOKS["dm"].color, "s"))
         runs = evaluation.accuracies
@@ -52,8 +46,7 @@ def accuracies(measured: Mapping[str, Evaluation], profile: str) -> Figure:
     first = next(iter(measured.values()))
     axis.set_xlabel(
         f"test accuracy in percent, protocol {first.protocol!r}\n"
-        f"pale points: {first.n} networks; bars: mean ± standard deviation",
-        fontsize=8,
+        f"pale points: {first.n} networks; bars: mean ± standard deviation"
     )
     return finish(figure, [axis], profile)
 
@@ -65,11 +58,8 @@ def accuracy_by_ipc(results: Sequence[Result]) -> Figure:
         raise ValueError(f"results of different scales do not share a figure: {sorted(profiles)}")
     protocols = sorted({r.protocol for r in results}, reverse=True)
     ipcs = sorted({r.ipc for r in results})
-    figure, axes = plt.subplots(
-        1, len(protocols), figsize=(3.6 * len(protocols), 3.4), sharey=True, squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
-    for axis, protocol in zip(axes[0], protocols, strict=True):
+    figure, axes = panels(len(protocols), width=3.6 * len(protocols), height=3.8, sharey=True)
+    for axis, protocol in zip(axes, protocols, strict=True):
         for shift, tag in enumerate(dict.fromkeys(r.tag for r in results)):
             mine = [r for r in results if (r.tag, r.protocol) == (tag, protocol)]
             _ipc_line(axis, sorted(mine, key=lambda r: r.ipc), 1.04 ** (shift - 1.5))
@@ -78,9 +68,9 @@ def accuracy_by_ipc(results: Sequence[Result]) -> Figure:
         axis.set_xscale("log")
         axis.set_xticks(ipcs, [str(i) for i in ipcs])
         axis.minorticks_off()
-    axes[0][0].set_ylabel("test accuracy in percent")
-    axes[0][0].legend(fontsize=7, frameon=False)
-    return finish(figure, list(axes[0]), profiles.pop())
+    axes[0].set_ylabel("test accuracy in percent")
+    legend_below(figure)
+    return finish(figure, axes, profiles.pop())
 
 
 def _ipc_line(axis: Axes, results: Sequence[Result], shift: float) -> None:
@@ -97,28 +87,8 @@ def _ipc_line(axis: Axes, results: Sequence[Result], shift: float) -> None:
 
 def distances(table: Float[Tensor, "k k"], classes: Sequence[str], label: str) -> Figure:
     """A square table of distances between classes, small is dark."""
-    figure, axis = plt.subplots(figsize=(4.4, 3.8), layout="constrained")
-    drawn = axis.imshow(table, cmap="cividis")
-    axis.set_xticks(range(len(classes)), classes)
-    axis.set_yticks(range(len(classes)), classes)
-    axis.set_xlabel("class of the second half")
-    axis.set_ylabel("class of the first half")
+    figure, (axis,) = panels(width=4.4, height=3.8)
+    drawn = matrix(axis, table.numpy(), classes, classes)
+    axis.set(xlabel="class of the second half", ylabel="class of the first half")
     figure.colorbar(drawn, label=label)
     return closed(figure)
-
-
-def slider(trace: Trace, tag: str) -> HTML:
-    """Images, loss and accuracy move together; works in a page without a kernel or a network."""
-    return HTML(slider_html(trace, LOOKS[tag].color))
-
-
-def control(trace: Trace) -> Any:
-    """The same as a live `ipywidgets` control, for those who run the notebook."""
-    import ipywidgets
-
-    def draw(step: int) -> None:
-        i = trace.steps.index(step)
-        display(images({captions(trace)[i]: trace.frames[i] / 255}, trace.classes))
-
-    choose = ipywidgets.SelectionSlider(options=list(trace.steps), value=trace.steps[-1])
-    return ipywidgets.interactive(draw, step=choose)

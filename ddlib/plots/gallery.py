@@ -6,19 +6,12 @@ from collections.abc import Mapping
 from IPython.display import HTML
 
 from ddlib.distilled import DistilledSet
-from ddlib.show import LOOKS
-from ddlib.slider import png
-
-CLASSES_STYLE = """
-#{id} summary{{cursor:pointer;padding:.3rem 0}}
-#{id} .grid{{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.8rem}}
-#{id} figure{{margin:0}}
-#{id} figcaption{{font-size:.8rem;margin:0;color:inherit}}
-#{id} img{{display:block;width:100%;image-rendering:pixelated}}
-"""
+from ddlib.pictures import png
+from ddlib.plots.page import style
+from ddlib.plots.style import LOOKS
 
 
-def classes(sets: Mapping[str, DistilledSet], per_class: int = 5) -> HTML:
+def gallery(sets: Mapping[str, DistilledSet], per_class: int = 5) -> HTML:
     """The first images of every set, one fold for each class: opens without a kernel or a script.
 
     `sets` are named by the tags of their methods.
@@ -42,5 +35,4 @@ def classes(sets: Mapping[str, DistilledSet], per_class: int = 5) -> HTML:
             f'<details name="{key}"{opened}><summary>{html.escape(name)}</summary>'
             f'<div class="grid">{figures}</div></details>'
         )
-    style = CLASSES_STYLE.format(id=key)
-    return HTML(f'<div class="dd-classes" id="{key}"><style>{style}</style>{folds}</div>')
+    return HTML(f'<div class="dd-classes" id="{key}">{style("gallery", key)}{folds}</div>')

@@ -1,0 +1,217 @@
+"""Long runs, one after the other: sets that are really distilled, and what was measured on them.
+
+A job is one set: distilled over its whole schedule, looked at in ten moments, judged under both
+protocols. Jobs stand in order of value. A job that is not finished is taken up where it stopped, by
+whoever calls first: several processes share the list, each works on a job that no other holds.
+"""
+
+import fcntl
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddlib.analysis.evaluation import Evaluation
+from ddlib.channels import to_pixels
+from ddlib.compiled import plain_seconds
+from ddlib.data import ImageData, load
+from ddlib.distillation import CompilableMethod, Method, StoppedError, distill
+from ddlib.distilled import DistilledSet
+from ddlib.files import save_json
+from ddlib.methods.coresets import Herding, KCenter, RandomSelection
+from ddlib.methods.distribution import DistributionMatching
+from ddlib.networks import build
+from ddlib.presets import preset
+from ddlib.provenance import peak_memory_mib, provenance
+from ddlib.recording import measure
+from ddlib.results import RECORDED, Trace, set_name
+
+LONG = RECORDED / "long"
+MOMENTS = (0.01, 0.03, 0.08, 0.15, 0.25, 0.4, 0.55, 0.75, 1.0)  # shares of the steps, beside 0
+LOOKS = {"start": 0.0, "quarter": 0.25, "three quarters": 0.75}  # judged as the last images are
+NETS = {"plain": 5, "augmented": 5}
+FASTER = 2.0  # a compiled run in bfloat16 against a plain one, on a CPU (run-times page)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One set to make: of a dataset, by a method, from a seed."""
+
+    dataset: str
+    method: Method
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return set_name(self.dataset, self.method.tag, self.method.ipc, self.seed)
+
+    def finished(self, folder: Path = LONG) -> bool:
+        return (folder / "results" / f"{self.name}.json").exists()
+
+
+def laptop(tag: str) -> Method:
+    """Schedules at laptop scale: the published numbers of steps."""
+    if tag == "dm":
+        return DistributionMatching(ipc=10, steps=20_000, batch_real=64, precision="bfloat16")
+    return {"random": RandomSelection, "herding": Herding, "kcenter": KCenter}[tag](ipc=10)
+
+
+def full(tag: str) -> Method:
+    """Schedules at the published size, as published."""
+    method = preset(tag, 10, "full")
+    return replace(method, precision="bfloat16") if hasattr(method, "precision") else method
+
+
+SEEDS = range(5)
+CORESETS = ("random", "herding", "kcenter")
+JOBS = (
+    Job("cifar10x16", laptop("dm"), 0),
+    *(Job("cifar10x16", laptop("random"), seed) for seed in (0, 1)),
+    Job("cifar10", full("dm"), 0),
+    *(Job("cifar10x16", laptop("dm"), seed) for seed in SEEDS[1:]),
+    *(Job("cifar10x16", laptop(tag), seed) for tag in CORESETS for seed in SEEDS),
+    *(Job("cifar10", full(tag), seed) for tag in CORESETS for seed in SEEDS),
+)
+
+
+def hours(real: ImageData, method: Method) -> float:
+    """Expected core-hours of one set, distilled and judged: rough, from operations alone."""
+    net = build("convnet", real.shape, len(real.classes))
+    n, made = method.ipc * len(real.classes), 0.0
+    looks = 0
+    if isinstance(method, CompilableMethod):
+        made, looks = method.passes(real) / FASTER, 5 * len(LOOKS) + len(MOMENTS) + 1
+    steps = 300 * (NETS["plain"] + looks) + 1000 * NETS["augmented"]
+    return plain_seconds(net, real.shape, made + 3 * n * steps, torch.device("cpu")) / 3600
+
+
+def run_queue(work: Path, note: str, minutes: float | None = None, folder: Path = LONG) -> None:
+    """Work on unfinished jobs, in order, until none is left or time is up, all of it saved."""
+    stop = _stopper(minutes)
+    for job in JOBS:
+        with _held(work / f"{job.name}.lock") as free:
+            if not free or job.finished(folder):
+                continue
+            try:
+                _work_on(job, load(job.dataset), work, note, folder, stop)
+            except StoppedError as stopped:
+                print(f"{job.name}: {stopped}", flush=True)
+                return
+        if stop():
+            return
+
+
+def overview(folder: Path = LONG) -> str:
+    """The queue, a line each: what is finished, and how many core-hours the rest will take."""
+    lines, data = [], {}
+    for job in JOBS:
+        if job.dataset not in data:
+            data[job.dataset] = load(job.dataset)
+        state = (
+            "finished" if job.finished(folder) else f"{hours(data[job.dataset], job.method):.1f} h"
+        )
+        lines.append(f"{job.name:32s} {state}")
+    return "\n".join(lines)
+
+
+def _stopper(minutes: float | None) -> Callable[[], bool]:
+    """Asked after each step: is it time to stop, by the clock or by a SIGTERM?"""
+    end = None if minutes is None else time.monotonic() + 60 * minutes
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    return lambda: bool(asked) or (end is not None and time.monotonic() > end)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[bool]:
+    """Whether this process holds the lock; the system frees it when the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _work_on(
+    job: Job, real: ImageData, work: Path, note: str, folder: Path, stop: Callable[[], bool]
+) -> None:
+    print(f"{job.name}: about {hours(real, job.method):.1f} core-hours in all", flush=True)
+    made = _distilled(job, real, work, note, stop)
+    frames = [made.at(i) for i in range(len(made.history))] or [made]
+    parts = {"seconds": 0.0}
+
+    def judge(name: str, one: DistilledSet, protocol: str, nets: int) -> list[float]:
+        if stop():
+            raise StoppedError("stopped while it was judged")
+        part = work / f"{job.name}-{name}-{protocol}.json"
+        found, seconds = measure(one, part, real, protocol, nets)
+        parts["seconds"] += seconds
+        return list(found)
+
+    final = {p: judge("final", made, p, n) for p, n in NETS.items()}
+    found: dict[str, Any] = {"final": final}
+    if made.history:
+        steps = [shot.step for shot in made.history]
+        of = {name: steps.index(round(share * job.method.steps)) for name, share in LOOKS.items()}
+        found |= {name: {"plain": judge(name, frames[i], "plain", 5)} for name, i in of.items()}
+        shown = [judge(f"step{s}", f, "plain", 1) for s, f in zip(steps, frames, strict=True)]
+        _save_frames(job, made, frames[of["quarter"]], shown, folder)
+    made.save(folder / "sets" / f"{job.name}.safetensors", half=True)
+    about = {
+        "dataset": job.dataset, "method": {"tag": job.method.tag, **asdict(job.method)},
+        "seed": job.seed, "accuracies": found, "moved": moved(frames[0], made),
+        "distill_seconds": made.meta["seconds"], "judge_seconds": round(parts["seconds"], 1),
+        "provenance": {**made.meta, **provenance(real.device)},
+    }  # fmt: skip
+    save_json(folder / "results" / f"{job.name}.json", about)
+    print(f"{job.name}: {final}", flush=True)
+
+
+def _distilled(
+    job: Job, real: ImageData, work: Path, note: str, stop: Callable[[], bool]
+) -> DistilledSet:
+    """The set with its history; from here on at the 16-bit precision in which it ships."""
+    checkpoint = work / f"{job.name}.checkpoint.safetensors"
+    made = distill(
+        real, job.method, seed=job.seed, checkpoint=checkpoint, snapshots=MOMENTS, stop=stop
+    )
+    history = tuple(s._replace(images=s.images.half().float()) for s in made.history)
+    meta = {**made.meta, "peak_memory_mib": peak_memory_mib(real.device), "data": note}
+    return replace(made, images=made.images.half().float(), history=history, meta=meta)
+
+
+def _save_frames(
+    job: Job, made: DistilledSet, quarter: DistilledSet, shown: list[list[float]], folder: Path
+) -> None:
+    """The set at a quarter of its steps; and, of the first set, what the slider shows."""
+    quarter.save(folder / "sets" / f"{job.name}-quarter.safetensors", half=True)
+    if job.seed == 0:
+        few = 5 if job.dataset.endswith("x16") else 3
+        measured = [Evaluation(tuple(a), "plain") for a in shown]
+        profile = "laptop" if job.dataset.endswith("x16") else "full"
+        Trace.of(
+            made, measured, name=job.name, profile=profile, per_class=few, passport=made.meta
+        ).save(folder)
+
+
+def moved(start: DistilledSet, end: DistilledSet) -> dict[str, float]:
+    """How far a set went from its first images, in standardized pixels.
+
+    `correlation` of all pixels; `distance`, the root mean square of the differences; `outside`, the
+    share of pixels that lie beyond black or white, which no photograph has.
+    """
+    pair = torch.stack([start.images.flatten(), end.images.flatten()])
+    pixels = to_pixels(end.images, end.mean, end.std)
+    return {
+        "correlation": float(torch.corrcoef(pair)[0, 1]),
+        "distance": float((pair[0] - pair[1]).square().mean().sqrt()),
+        "outside": float(((pixels < 0) | (pixels > 1)).float().mean()),
+    }

@@ -1,0 +1,146 @@
+"""A script: `distill`, `record` and `study`, each left alone once and killed at random moments.
+
+Every attempt is a forked child of one process, so that the imports are paid once. After each kill
+whatever lies there must be whole. Prints how often each was killed.
+"""
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+
+import ddlib
+from ddlib import recording, studies
+from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.ensemble import initialize_many
+from ddlib.files import load_json, load_tensors
+from ddlib.networks import build
+from ddlib.training import Recipe, train
+
+KILLS = {"distill": 8, "record": 6, "study": 6}
+METHOD = ddlib.DistributionMatching(ipc=1, steps=60, batch_real=4)
+REAL = ddlib.load("digits")
+
+
+@dataclass(frozen=True)
+class Settings:
+    parts: int = 8
+
+
+def ask(
+    real: ddlib.ImageData, sets: object, settings: Settings, keep: studies.Keep
+) -> studies.Study:
+    """A question whose parts each train a small network."""
+    net = build("convnet-tiny", real.shape, 10)
+    images, labels = real.train_images[:50], real.train_labels[:50]
+    each = [
+        keep(f"part{i}", lambda i=i: train(net, images, labels, Recipe(epochs=20), [i]))
+        for i in range(settings.parts)
+    ]
+    biases = torch.stack([part["head.bias"][0] for part in each])
+    assert biases.shape == (settings.parts, len(initialize_many(net, [0])["head.bias"][0]))
+    axes = {"part": tuple(range(settings.parts)), "class": tuple(range(10))}
+    return studies.Study("toys", real.name, {}, axes, {"bias": ("part", "class")}, {"bias": biases})
+
+
+def distill(folder: Path) -> None:
+    made = ddlib.distill(
+        REAL, METHOD, seed=3, checkpoint=folder / "run.safetensors", checkpoint_seconds=0
+    )
+    made.save(folder / "set.safetensors")
+
+
+def record(folder: Path) -> None:
+    recording.record_cell(
+        REAL, "dm", 1, "fast", protocols=("plain",), sets=2, nets=2, work=folder / "work",
+        note="", folder=folder / "shipped",
+    )  # fmt: skip
+
+
+def study(folder: Path) -> None:
+    studies.record_study("toys", "fast", work=folder / "work", note="", folder=folder)
+
+
+COMMANDS: Mapping[str, Callable[[Path], None]] = {
+    "distill": distill,
+    "record": record,
+    "study": study,
+}
+
+
+def shorten() -> None:
+    """Seconds of work for each command, and a question of our own."""
+    PROTOCOLS["plain"] = Recipe(epochs=20)
+    recording.preset = lambda tag, ipc, profile: METHOD
+    module = SimpleNamespace(SETTINGS={"fast": Settings(), "record": Settings()}, run=ask)
+    studies.question_module = lambda question: module
+    studies.OWN_DATA["toys"] = "digits"
+
+
+def attempt(command: str, folder: Path, seconds: float | None = None) -> bool:
+    """Run, or continue, in a child; whether it got through."""
+    child = os.fork()
+    if not child:
+        if seconds is not None:
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        COMMANDS[command](folder)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    if status and os.WTERMSIG(status) != signal.SIGKILL:
+        sys.exit(f"{command} failed by itself: {status}")
+    return status == 0
+
+
+def check_whole(folder: Path) -> None:
+    """Everything but hidden files, which are unfinished and never read, opens with its checksum."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.name.startswith("."):
+            (load_json if path.suffix == ".json" else load_tensors)(path)
+
+
+def numbers(folder: Path) -> dict[str, object]:
+    """What a command found, without what depends on the clock."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*.*")):
+        place = str(path.relative_to(folder))
+        if path.name.startswith(".") or "work" in place:
+            continue
+        if path.suffix == ".json":
+            found[place] = load_json(path)["accuracies"]
+        else:
+            found[place] = {k: t.tolist() for k, t in load_tensors(path)[0].items()}
+    return found
+
+
+def main(home: Path) -> None:
+    torch.set_num_threads(1)  # a forked child cannot use its parent's threads
+    torch.optim.SGD([torch.zeros(1)], 0.1)  # the first optimizer imports for seconds: once for all
+    shorten()
+    draws = random.Random(0)
+    for command, kills in KILLS.items():
+        began = time.monotonic()
+        attempt(command, home / command / "alone")
+        length, killed, rounds = time.monotonic() - began, 0, 0
+        expected = numbers(home / command / "alone")
+        while killed < kills:
+            folder, done, rounds = home / command / str(rounds), False, rounds + 1
+            while not done:
+                seconds = draws.uniform(0, length / 2) if killed < kills else None
+                done = attempt(command, folder, seconds)
+                killed += not done
+                check_whole(folder)
+            if numbers(folder) != expected:
+                sys.exit(f"{command} came out differently after it was killed")
+        print(command, killed)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
