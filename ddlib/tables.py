@@ -217,6 +217,8 @@ def _named(packages: Mapping[str, str]) -> str:
 def live(folder: Path = RECORDED) -> Markdown:
     """Every method and rival on the live set, best first, with what stands behind each number."""
     record = live_runs(folder)
+    if not record["runs"]:
+        return Markdown("*Not measured yet: `python book/photos.py measure` makes this table.*")
     runs = {tag: [r for r in record["runs"] if r["method"] == tag] for tag in LABELS}
     scores = {tag: [a for r in mine for a in r["accuracies"]] for tag, mine in runs.items() if mine}
     learned = {tag for tag in scores if "steps" in runs[tag][0]["settings"]}
