@@ -19,7 +19,7 @@ def source(thing: Callable[..., Any] | ModuleType, name: str | None = None) -> M
     text = inspect.getsource(thing)
     if name is not None:
         (found,) = (node for node in ast.parse(text).body if _named(node) == name)
-        text = ast.get_source_segment(text, found) + "\n"
+        text = f"{ast.get_source_segment(text, found)}\n"
     return Markdown(f"```python\n{text}```")
 
 
