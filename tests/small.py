@@ -4,9 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import ddlib
-from ddlib.experiment.asking import recorded_sets
+from ddlib.experiment.asking import has_own_data, part, recorded_sets
 from ddlib.experiment.bench import Bench
 from ddlib.questions.agreement import experiment as agreement
+from ddlib.questions.bias import experiment as bias
+from ddlib.questions.ceiling import experiment as ceiling
 from ddlib.questions.curvature import experiment as curvature
 from ddlib.questions.mixing import experiment as mixing
 from ddlib.questions.recognition import experiment as recognition
@@ -39,6 +41,16 @@ PLANS: dict[str, Any] = {
         steps=5,
         late_sets=1,
         late=(1, 2),
+    ),
+    "ceiling": replace(ceiling.PLANS["fast"], nets=1, epochs=1),
+    "bias": replace(
+        bias.PLANS["fast"],
+        levels=(0.6,),
+        sizes=(10,),
+        marks=(2, 4, 40),
+        drawings=40,
+        methods=("random",),
+        steps=4,
     ),
     "curvature": replace(
         curvature.PLANS["fast"],
@@ -92,6 +104,8 @@ def few(data: str, device: str = "cpu") -> ddlib.ImageData:
     return replace(real, **parts).to(device)
 
 
-def bench(device: str = "cpu") -> Bench:
-    """A few digits, and the recorded sets of digits."""
+def bench(question: str, device: str = "cpu") -> Bench:
+    """A few digits, and the recorded sets of digits; or the data that a question draws itself."""
+    if has_own_data(question):
+        return Bench(ddlib.load(part(question).DATA, device), {})
     return Bench(few("digits", device), recorded_sets("digits", device=device))

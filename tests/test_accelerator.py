@@ -20,7 +20,6 @@ from small import few
 from torch import Tensor
 
 import ddlib
-from ddlib.analysis import bias
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.experiment.asking import ask, questions
 from ddlib.presets import METHODS
@@ -28,8 +27,6 @@ from ddlib.studies import OWN_DATA, Study, recorded_sets
 
 # Each question with the name of its own tests' settings, and what a few digits need beside them.
 QUESTIONS = {
-    "bias": ("SETTINGS", {"levels": (0.6,), "sizes": (10,), "marks": (2,), "sets": 1, "nets": 1}),
-    "ceiling": ("SMALL", {"nets": 1, "epochs": 1}),
     "influence": ("SMALL", {"each": 5}),
     "semantics": ("SMALL", {"draws": 1, "nets": 1, "steps": 2}),
     "traits": ("SMALL", {"fitted": 5}),
@@ -47,7 +44,6 @@ def start() -> None:
     """Bring the device, and make short what the settings below leave long."""
     accelerator.install()
     METHODS["dm"] = partial(ddlib.DistributionMatching, steps=2, batch_real=4)
-    bias.STEPS = 4
     PROTOCOLS.update({name: replace(recipe, epochs=3) for name, recipe in PROTOCOLS.items()})
 
 
@@ -69,7 +65,7 @@ def studied(question: str, device: str) -> dict[str, Tensor]:
 
 def asked(question: str, device: str) -> dict[str, Tensor]:
     """All numbers and arrays of a record, column by column."""
-    record = ask(question, small.bench(device), small.PLANS[question])
+    record = ask(question, small.bench(question, device), small.PLANS[question])
     found = dict(record.arrays)
     for name, column in record.table.drop(columns=["seconds"], errors="ignore").items():
         known = column.dropna()

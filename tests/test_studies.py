@@ -86,8 +86,8 @@ def test_an_unknown_study_lists_what_there_is(tmp_path: Path) -> None:
 
 
 def test_an_unknown_question_lists_the_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studies, "QUESTIONS", ("influence", "bias"))
-    with pytest.raises(ValueError, match="unknown question 'mix'; choose one of: influence, bias"):
+    monkeypatch.setattr(studies, "QUESTIONS", ("influence", "traits"))
+    with pytest.raises(ValueError, match="unknown question 'mix'; choose one of: influence, tr"):
         studies.question_module("mix")
 
 

@@ -14,15 +14,6 @@ from ddlib.plots import (
     slider,
     source,
 )
-from ddlib.show.bias import (
-    bias_colors,
-    bias_controls,
-    bias_gaps,
-    bias_groups,
-    bias_images,
-    bias_paths,
-    bias_sizes,
-)
 from ddlib.show.influence import (
     explorer,
     helped_and_harmed,
@@ -49,13 +40,6 @@ __all__ = [
     "accuracies",
     "accuracy_by_ipc",
     "attempt",
-    "bias_colors",
-    "bias_controls",
-    "bias_gaps",
-    "bias_groups",
-    "bias_images",
-    "bias_paths",
-    "bias_sizes",
     "control",
     "distances",
     "explorer",

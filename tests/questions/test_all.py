@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record(request: pytest.FixtureRequest, folder: Path) -> Record:
     question = request.param
     plan = small.PLANS[question]
-    return asking.ask(question, small.bench(), plan, folder=folder / question)
+    return asking.ask(question, small.bench(question), plan, folder=folder / question)
 
 
 def assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
@@ -77,15 +77,15 @@ def test_a_run_that_stopped_goes_on_and_ends_alike(record: Record, folder: Path)
     for path in files[:: max(1, len(files) // 5)]:
         path.unlink()
     plan = small.PLANS[question]
-    again = asking.ask(question, small.bench(), plan, folder=folder / question)
+    again = asking.ask(question, small.bench(question), plan, folder=folder / question)
     assert_same(again.table, record.table)
     assert sorted((folder / question).iterdir()) == files, "a cell was looked for elsewhere"
 
 
 def test_processes_find_the_same(record: Record) -> None:
-    plan = small.PLANS[record.question]
+    question, plan = record.question, small.PLANS[record.question]
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        again = asking.ask(record.question, small.bench(), plan, executor=pool)
+        again = asking.ask(question, small.bench(question), plan, executor=pool)
     assert_same(again.table, record.table)
     for name, array in record.arrays.items():
         assert torch.equal(again.arrays[name], array), name

@@ -1,29 +1,43 @@
 """Bias: colors are read from pixels, test pairs differ in color alone, gaps are differences."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
-from helpers import Killed, assert_same_arrays, killed_after
 
-from ddlib import augment, show
-from ddlib.analysis import bias
+from ddlib import augment
 from ddlib.channels import to_pixels
 from ddlib.data import ImageData, sample_per_class, shapes
 from ddlib.distilled import DistilledSet
-from ddlib.instruments import colors
-from ddlib.instruments.bias_gaps import expected_own, gap, moved, of_random, repainted
+from ddlib.experiment.asking import ask
+from ddlib.experiment.bench import Bench
+from ddlib.experiment.claims import values_of
+from ddlib.experiment.records import Record
 from ddlib.methods.coresets import RandomSelection
 from ddlib.methods.distribution import DistributionMatching
+from ddlib.names import SCALES
 from ddlib.presets import METHODS
+from ddlib.questions.bias import colors, figures
+from ddlib.questions.bias import experiment as bias
+from ddlib.questions.bias.experiment import METRICS, PLANS
+from ddlib.questions.bias.findings import (
+    expected_own,
+    findings,
+    gap,
+    moved,
+    of_all,
+    of_method,
+    of_random,
+    repainted,
+)
 from ddlib.seeds import generator
-from ddlib.studies import Keeper, Study
 
-SETTINGS = bias.Settings(
-    network="convnet-tiny", levels=(0.0, 0.6), level=0.6, seen=0.6, sources=("random", "dm"),
+PLAN = replace(
+    PLANS["fast"],
     variants=("dm-plain", "random-even"), sizes=(10, 20), marks=(2, 4), drawings=40, sets=2, nets=2,
+    steps=4,
 )  # fmt: skip
 
 
@@ -36,7 +50,6 @@ def biased() -> ImageData:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     methods = {"random": RandomSelection, "dm": partial(DistributionMatching, steps=2)}
     monkeypatch.setattr(bias, "METHODS", methods)
-    monkeypatch.setattr(bias, "STEPS", 4)
 
 
 def test_every_shape_is_seen_in_the_color_it_was_drawn_in(biased: ImageData) -> None:
@@ -103,115 +116,130 @@ def test_a_judge_that_goes_by_the_color_has_the_largest_gap(biased: ImageData) -
     assert gap(torch.tensor([[99.0], [20.0], [70.0]])).tolist() == [79]
 
 
-def test_every_cell_is_what_its_parts_give(quick: None) -> None:
-    study = bias.run(shapes(), {}, SETTINGS)
+def test_every_row_is_what_its_parts_give(quick: None) -> None:
+    record = ask("bias", Bench(shapes(), {}), PLAN)
     real = shapes(0.6, 1)
     made = bias.distill(real, RandomSelection(ipc=10), seed=1)
     data = replace(real, train_images=made.images, train_labels=made.labels)
     test = colors.two_colors(real, 40, 1)
     own = bias.judged(data, test, "convnet-tiny", [2, 3], [4])[:, 0]
-    assert torch.equal(study.pick("accuracy", level=0.6, set=1, source="random"), own)
+    assert torch.equal(of_method(record, "random", 0.6)[1], own)
     whole = bias.judged(real, test, "convnet-tiny", [2, 3], [2, 4])
-    assert torch.equal(study.pick("path", level=0.6, set=1), whole)
-    plain = study.pick("variant_own", set=1, variant="dm-plain")
-    assert plain != study.pick("own", level=0.6, set=1, source="dm")
+    assert torch.equal(of_all(record, 2, 0.6)[1], whole[:, 0])
+    looks = record.rows(condition="look", level=0.6, set=1)
+    plain, usual = (
+        looks[looks[k] == v]["own"] for k, v in (("variant", "dm-plain"), ("method", "dm"))
+    )
+    assert plain["own"].item() != usual["own"].item()
 
 
 def test_start_is_what_learned_sets_begin_with() -> None:
-    settings, real = bias.SETTINGS["record"], shapes(0.6, 0)
-    begun = bias.distill(real, bias.method("start", settings), seed=5)
+    plan, real = PLANS["record"], shapes(0.6, 0)
+    begun = bias.distill(real, bias.method_of("start", plan), seed=5)
     for tag in ("dm", "dc", "dsa", "mtt", "bptt"):
         first = METHODS[tag](ipc=10).initialize(real, 5)
         assert torch.equal(first["images"], begun.images), tag
-        assert bias.method(tag, settings).network == settings.network
-    assert bias.method("dsa", settings).augment
-    assert bias.varied(bias.method("dm", settings), "harder").lr == 10
-    assert bias.varied(bias.method("dc", settings), "softer").lr == 0.1 * settings.image_lr
-    assert not bias.varied(bias.method("dm", settings), "plain").augment
-    assert bias.method("dc", settings).lr == settings.image_lr
+        assert bias.method_of(tag, plan).network == plan.network
+    assert bias.method_of("dsa", plan).augment
+    assert bias.varied(bias.method_of("dm", plan), "harder").lr == 10
+    assert bias.varied(bias.method_of("dc", plan), "softer").lr == 0.1 * plan.image_lr
+    assert not bias.varied(bias.method_of("dm", plan), "plain").augment
+    assert bias.method_of("dc", plan).lr == plan.image_lr
 
 
-def test_a_killed_run_goes_on_and_finds_the_same(quick: None, tmp_path: Path) -> None:
-    whole = bias.run(shapes(), {}, SETTINGS)
-    with pytest.raises(Killed):
-        bias.run(shapes(), {}, SETTINGS, killed_after(Keeper(tmp_path, {}), 9))
-    assert_same_arrays(bias.run(shapes(), {}, SETTINGS, Keeper(tmp_path, {})), whole)
-
-
-def toy() -> Study:
+def toy(pictures: torch.Tensor | None = None) -> Record:
     """Two sets, one network each; numbers that a head can add up."""
-    settings = replace(SETTINGS, sources=("random", "start", "dm"), nets=1, marks=(40, 300))
-    per_source = torch.tensor([[90.0, 20, 60], [80, 30, 50], [99, 10, 80]])  # gaps 70, 50, 89
-    accuracy = torch.stack([torch.full((3, 3), 40.0), per_source])[:, None, ..., None]
-    path = torch.tensor([[100.0, 100], [0, 80], [75, 5]])[None, None, ..., None]
-    arrays = {
-        "accuracy": accuracy.repeat(1, 2, 1, 1, 1), "path": path.repeat(2, 2, 1, 1, 1),
-        "variant": torch.tensor([[90.0, 30, 50], [60, 50, 20]])[None, ..., None].repeat(2, 1, 1, 1),
-        "size": torch.tensor([[50.0, 0, 0], [90, 50, 0]])[None, ..., None].repeat(2, 1, 1, 1),
-        "own": torch.full((2, 2, 3), 50.0),
-        "shown": torch.zeros(3, 20, 3, 16, 16, dtype=torch.uint8),
-    }  # fmt: skip
-    dims = {name: bias.DIMS[name] for name in arrays}
-    axes = bias._axes(settings, shapes())
-    return Study("bias", "shapes", bias.asdict(settings), axes, dims, arrays)
+    methods = ("random", "start", "dm")
+    plan = replace(PLAN, methods=methods, nets=1, marks=(40, 300), steps=300)
+    per_method = {"random": (90, 20, 60), "start": (80, 30, 50), "dm": (99, 10, 80)}
+    path = {40: (100, 0, 75), 300: (100, 80, 5)}
+    variants = {"dm-plain": (90, 30, 50), "random-even": (60, 50, 20)}
+    sizes = {10: (50, 0, 0), 20: (90, 50, 0)}
+    rows = []
+
+    def add(at: dict, values: tuple, step: int = 300) -> None:
+        metrics = dict(zip(METRICS, map(float, values), strict=True))
+        rows.append({**at, "step": step, "network": at["set"], **metrics})
+
+    for level in plan.levels:
+        for s in (0, 1):
+            at = {"level": level, "set": s}
+            for i, method in enumerate(methods):
+                values = per_method[method] if level else (40, 40, 40)
+                add({"condition": "set", **at, "method": method}, values)
+                look = {"condition": "look", **at, "method": method, "own": 50.0}
+                if level and not s:
+                    blank = torch.zeros(20, 3, 16, 16, dtype=torch.uint8)
+                    look["shown"] = blank if pictures is None else pictures[i]
+                rows.append(look)
+            for step, values in path.items():
+                add({"condition": "path", **at}, values, step)
+            if level:
+                for variant, values in variants.items():
+                    add({"condition": "variant", **at, "variant": variant}, values)
+                for size, values in sizes.items():
+                    add({"condition": "size", **at, "size": size}, values)
+    return Record("bias", "shapes", asdict(plan), pd.DataFrame(rows))
 
 
 def test_findings_of_hand_made_numbers() -> None:
-    found = bias.findings(toy())
-    assert found["dm-over-full"] == (69, 69)
-    assert found["dm-over-random"] == (29, 29), "random is the mean of both draws"
-    assert found["dm-conflict"] == (-15, -15)
-    assert found["dm-aligned"] == (14, 14)
-    assert found["dm-color"] == (25, 25)
-    assert found["dm-over-start"] == (39, 39)
-    assert found["dm-null"] == (0, 0)
-    assert found["dm-plain-lowers"] == (29, 29)
-    assert found["random-even-lowers"] == (60, 60)
-    assert found["random-even-conflict"] == (30, 30)
-    assert found["size-lowers"] == (10, 10)
-    assert found["color-first"] == (70, 70)
+    found = findings(toy())
+    get = lambda contrast, method, **beside: values_of(  # noqa: E731
+        found, contrast=contrast, method=method, **beside
+    )
+    assert get("over", "dm", beside="full") == (69, 69)
+    assert get("over", "dm", beside="random") == (29, 29), "random is the mean of both draws"
+    assert get("over", "dm", beside="start") == (39, 39)
+    assert get("conflict", "dm") == (-15, -15)
+    assert get("aligned", "dm") == (14, 14)
+    assert get("color", "dm") == (25, 25)
+    assert get("null", "dm") == (0, 0)
+    assert get("lowers", "dm-plain") == (29, 29)
+    assert get("lowers", "random-even") == (60, 60)
+    assert get("variant conflict", "random-even") == (30, 30)
+    assert get("size lowers", "random") == (10, 10)
+    assert get("color first", "full") == (70, 70)
     assert of_random(toy(), 0.6)[0, :, 0].tolist() == [85, 25, 55]
 
 
 def test_repainted_goes_from_zero_to_a_hundred() -> None:
     """Flat images: the second disk began green; in `dm` it is half way to red."""
-    study = toy()
     flat = colors.COLORS.repeat_interleave(4, 0).repeat(3, 1, 1)
     flat[:2, 1] = colors.COLORS[1]
     flat[2, 1] = (colors.COLORS[0] + colors.COLORS[1]) / 2
     pixels = (255 * flat).round().byte()[..., None, None].expand(-1, -1, -1, 16, 16)
-    study = replace(study, arrays={**study.arrays, "shown": pixels.contiguous()})
+    record = toy(pixels.contiguous())
     hues = colors.COLORS - colors.COLORS.mean(1, keepdim=True)
     own = [float(x @ hues[0] / hues[0].norm()) for x in (hues[1], (hues[0] + hues[1]) / 2)]
     lengths = hues.norm(dim=1)
     aligned = float(3 * lengths[0] + 4 * lengths[1:].sum()) / 19
-    assert moved(study).tolist()[:2] == [0, 0]
+    assert moved(record).tolist()[:2] == [0, 0]
     one = (pixels[2, 1] - 1.0 * pixels[1, 1]).square().mean() / 20
-    assert float(moved(study)[2]) == pytest.approx(float(one.sqrt()))
-    found = repainted(study)
+    assert float(moved(record)[2]) == pytest.approx(float(one.sqrt()))
+    found = repainted(record)
     assert found.shape == (3, 1)
     assert found[:2].tolist() == [[0], [0]]
     assert float(found[2]) == pytest.approx(100 * (own[1] - own[0]) / (aligned - own[0]), abs=1)
 
 
 def test_figures_say_the_scale_and_the_numbers() -> None:
-    study = toy()
+    record = toy()
     for figure in (
-        show.bias_gaps(study), show.bias_groups(study), show.bias_paths(study, 0.6),
-        show.bias_sizes(study), show.bias_controls(study), show.bias_colors(study),
+        figures.gaps(record), figures.groups(record), figures.paths(record, 0.6),
+        figures.sizes(record), figures.controls(record), figures.colors(record),
     ):  # fmt: skip
-        assert figure.get_suptitle() == show.SCALES["shapes"]
-    lines = {line.get_label(): line for line in show.bias_gaps(study).axes[0].lines}
+        assert figure.get_suptitle() == SCALES["shapes"]
+    lines = {line.get_label(): line for line in figures.gaps(record).axes[0].lines}
     assert lines["distribution matching"].get_ydata().tolist() == [0, 89]
     assert lines["all real images"].get_ydata().tolist() == [20, 20]
-    assert len(show.bias_images(study, ("a", "b", "c", "d", "e")).axes) == 3
+    assert len(figures.sets(record, ("a", "b", "c", "d", "e")).axes) == 3
 
 
-@pytest.mark.parametrize("profile", bias.SETTINGS)
-def test_settings_fit_together(profile: str) -> None:
-    settings = bias.SETTINGS[profile]
-    assert {settings.level, settings.seen} <= {*settings.levels}
-    assert settings.levels[0] == 0
-    assert {bias.EARLY, bias.STEPS} <= {*settings.marks}
-    assert bias.IPC in settings.sizes
-    assert {v.split("-")[0] for v in settings.variants} <= {*settings.sources}
+@pytest.mark.parametrize("profile", PLANS)
+def test_plans_fit_together(profile: str) -> None:
+    plan = PLANS[profile]
+    assert {plan.level, plan.seen} <= {*plan.levels}
+    assert plan.levels[0] == 0
+    assert {bias.EARLY, plan.steps} <= {*plan.marks}
+    assert bias.IPC in plan.sizes
+    assert {v.split("-")[0] for v in plan.variants} <= {*plan.methods}
