@@ -158,7 +158,7 @@ class Study:
         keep_freed_memory()
         for question in self.questions:
             made = record_study(question, self.profile, work=self.work, note=self.note)
-            print(made.name, f"{made.passport['seconds']:.0f} s", flush=True)
+            print(made.name, f"{(made.provenance or {})['seconds']:.0f} s", flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,7 @@ class Repeat:
 
     def run(self) -> None:
         # Loads what draws figures, which no other command needs.
-        from ddlib.claims import accord, beside
+        from ddlib.experiment.claims import accord, beside
 
         keep_freed_memory()
         for question in self.questions:
@@ -186,9 +186,9 @@ class Repeat:
             for book, here in pairs:
                 print(book.claim)
                 print(f"    book {book.ours}: {book.verdict}; here {here.ours}: {here.verdict}")
-            same = accord(pairs)
+            same, seconds = accord(pairs), (made.provenance or {})["seconds"]
             print(
-                f"{question}: {made.passport['seconds'] / 60:.0f} min, {same['claims']} claims, "
+                f"{question}: {seconds / 60:.0f} min, {same['claims']} claims, "
                 f"{same['sign']} of the same sign, {same['verdict']} judged alike, "
                 f"{same['opposed']} opposed",
                 flush=True,

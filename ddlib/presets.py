@@ -78,6 +78,14 @@ def profile() -> str:
     return name
 
 
+def studied(profile: str) -> str:
+    """The dataset whose recorded sets the questions of the study take apart in a profile.
+
+    In profile `fast` these are sets of digits: those of the live set are made on the spot.
+    """
+    return "digits" if profile == "fast" else DATASETS[profile]
+
+
 def device_for(profile: str) -> str:
     """The GPU if there is one, else the CPU: every profile runs on both, `full` for a night."""
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -9,8 +9,9 @@ from typing import Any
 from IPython.display import Markdown
 
 from ddlib.analysis.evaluation import PROTOCOLS
-from ddlib.claims import Row, ledger
-from ddlib.claims import corrections as ledger_corrections
+from ddlib.experiment.claims import Row, ledger
+from ddlib.experiment.claims import corrections as ledger_corrections
+from ddlib.experiment.records import FOLDER, Record, load_record
 from ddlib.files import load_json
 from ddlib.names import LABELS, SCALES, scale_of
 from ddlib.presets import DATASETS, METHODS
@@ -23,15 +24,15 @@ from ddlib.results import (
     recorded,
     result_name,
 )
-from ddlib.studies import OWN_DATA, QUESTIONS, Study, load_study
+from ddlib.studies import QUESTIONS, Study, load_study
 
 
-def passport(record: Result | Trace | Study) -> Markdown:
+def passport(record: Result | Trace | Study | Record) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
-    p = record.passport
+    p = record.provenance if isinstance(record, Record) else record.passport
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
     scale, network = record.profile, "convnet"
-    if isinstance(record, Study):
+    if isinstance(record, Study | Record):
         scale, network = record.scale, record.settings.get("network", network)
     facts = [scale_of(scale, network), f"`{command}`"]
     if "seeds" in p:
@@ -106,17 +107,20 @@ def records(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
 def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
     """Which experiments are recorded at which scale, how long they took, what makes the rest."""
     lines = ["| question | " + " | ".join(profiles) + " | command |", "|---" * 4 + "|"]
-    names = recorded("studies")
+    minutes = {}
+    for name in recorded(FOLDER):
+        record = load_record(name)
+        seconds = record.provenance["seconds"]
+        minutes[record.question, record.profile] = f"recorded, {seconds / 60:.0f} min"
+    for name in recorded("studies"):
+        found = load_study(name)
+        minutes[found.question, found.profile] = (
+            f"recorded, {found.passport['seconds'] / 60:.0f} min"
+        )
     for question in QUESTIONS:
-        cells = []
-        for profile in profiles:
-            name = f"{OWN_DATA.get(question, DATASETS[profile])}-{question}"
-            found = load_study(name) if name in names else None
-            made = found is not None and found.profile == profile
-            minutes = f"recorded, {found.passport['seconds'] / 60:.0f} min" if made else "*open*"
-            cells.append(minutes)
+        cells = " | ".join(minutes.get((question, profile), "*open*") for profile in profiles)
         command = f"`python -m ddlib study {question} --profile PROFILE`"
-        lines.append(f"| {question.replace('_', ' ')} | {' | '.join(cells)} | {command} |")
+        lines.append(f"| {question.replace('_', ' ')} | {cells} | {command} |")
     return Markdown("\n".join(lines))
 
 

@@ -1,7 +1,9 @@
 """Text that cells show: the source of a function, and what a check found."""
 
+import ast
 import inspect
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from IPython.display import Markdown
@@ -9,9 +11,22 @@ from IPython.display import Markdown
 Answer = Callable[..., Any]  # a function that a reader or we wrote
 
 
-def source(function: Callable[..., Any]) -> Markdown:
-    """The source of a function as the package has it, so that shown code cannot drift."""
-    return Markdown(f"```python\n{inspect.getsource(function)}```")
+def source(thing: Callable[..., Any] | ModuleType, name: str | None = None) -> Markdown:
+    """The source of a function, or of what a module calls `name`, as the package has it.
+
+    So shown code cannot drift.
+    """
+    text = inspect.getsource(thing)
+    if name is not None:
+        (found,) = (node for node in ast.parse(text).body if _named(node) == name)
+        text = f"{ast.get_source_segment(text, found)}\n"
+    return Markdown(f"```python\n{text}```")
+
+
+def _named(node: ast.stmt) -> str | None:
+    """What a statement of a module gives a name to."""
+    targets = getattr(node, "targets", [getattr(node, "target", None)])
+    return getattr(node, "name", getattr(targets[0], "id", None))
 
 
 def attempt(check: Callable[[Answer], None], answer: Answer) -> None:

@@ -1,0 +1,1 @@
+"""Bias of color in sets distilled from drawn shapes."""

@@ -1,0 +1,1 @@
+"""The ceiling: networks that see all real images."""
