@@ -24,8 +24,8 @@ from ddlib.results import RECORDED
 from ddlib.sources import PHOTOS, fetch_npz
 from PIL import Image
 
-PICKED = "airplane", "automobile", "ship", "truck"
-SIZES = {"train": 300, "test": 300}
+PICKED = "airplane", "automobile", "cat", "ship", "truck"
+SIZES = {"train": 300, "test": 180}
 COLUMNS = 20
 IPC, SETS, NETS, NETWORK = 5, 3, 5, "convnet-half"
 LEARNED = "dm", "dc", "dsa", "mtt", "bptt"
@@ -36,9 +36,7 @@ RIVALS = {
     "averages": ddlib.KMeans(ipc=1),
     "kmeans": ddlib.KMeans(ipc=IPC),
 }
-VALIDATION = slice(
-    2500, 2800
-)  # of each class's training images in CIFAR-10
+VALIDATION = slice(2500, 2800)  # of each class in the training split
 
 
 def averaged(images: np.ndarray) -> np.ndarray:

@@ -100,7 +100,7 @@ class Evaluate:
     def run(self) -> None:
         made = ddlib.DistilledSet.load(self.path)
         real = real_data(self.data, self.device, made.images.shape[-1])
-        how = {"network": self.network, "compiled": self.compiled}
+        how: dict[str, Any] = {"network": self.network, "compiled": self.compiled}
         print(ddlib.evaluate(made, real, self.protocol, self.nets, **how))
 
 

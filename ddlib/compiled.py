@@ -35,7 +35,7 @@ Function = Callable[..., Any]
 # Compiling pays where a run is long. Expected seconds are those of plain code at this many floating
 # point operations a second: about what the ConvNet reaches on one core, or on a large GPU.
 SPEED = {"cpu": 7e10, "cuda": 7e12}
-WORTH_IT = 120.0  # seconds; compiling a function takes 10 to 30
+WORTH_IT = 300.0  # seconds; compiling what a method needs takes up to 60
 
 
 class HalfConv2d(nn.Conv2d):

@@ -274,9 +274,9 @@ def _digits() -> ImageData:
 
 
 def _photos() -> ImageData:
-    *train, classes = read_photos("train")
-    *test, _ = read_photos("test")
-    return _standardized("photos", *train, *test, classes)
+    train, labels, classes = read_photos("train")
+    test, test_labels, _ = read_photos("test")
+    return _standardized("photos", train, labels, test, test_labels, classes)
 
 
 def _from_npz(name: str) -> ImageData:

@@ -33,6 +33,13 @@ REGISTERED: dict[str, Callable[[int, str], Mapping[str, Any]]] = {}
 # `fast` were chosen on validation images of `photos` (see `book/photos.py`) at 5 images per class,
 # so that each run ends within half a minute on one core; its networks are half as wide for that.
 DATASETS = {"fast": "photos", "laptop": "cifar10x16", "colab": "cifar10", "full": "cifar10"}
+# What a notebook says where a reader has a GPU and has not chosen. Nobody has timed `colab` yet.
+GPU_FOUND = """There is a GPU here. In place of the line above, write
+
+    PROFILE = "colab"
+
+and the chapter runs on CIFAR-10 at 32x32 pixels, which is downloaded once, with ConvNet-D3 of width
+128 and shortened runs. How long that takes on this GPU: not measured."""
 
 
 def register(
@@ -66,7 +73,17 @@ def profile() -> str:
     name = os.environ.get("DDLIB_PROFILE") or "fast"
     if name not in DATASETS:
         raise ValueError(f"unknown profile {name!r}; choose one of: {', '.join(DATASETS)}")
+    if not os.environ.get("DDLIB_PROFILE") and torch.cuda.is_available():
+        print(GPU_FOUND)
     return name
+
+
+def studied(profile: str) -> str:
+    """The dataset whose recorded sets the questions of the study take apart in a profile.
+
+    In profile `fast` these are sets of digits: those of the live set are made on the spot.
+    """
+    return "digits" if profile == "fast" else DATASETS[profile]
 
 
 def device_for(profile: str) -> str:
@@ -109,7 +126,7 @@ def _network(profile: str) -> dict[str, str]:
     return {"network": "convnet-half"} if profile == "fast" else {}
 
 
-def _distribution(ipc: int, profile: str) -> dict[str, int | float]:
+def _distribution(ipc: int, profile: str) -> dict[str, Any]:
     """Distribution matching.
 
     Full: Zhao & Bilen (WACV 2023) and their released code: 20,000 iterations, 256 real images per
@@ -117,12 +134,12 @@ def _distribution(ipc: int, profile: str) -> dict[str, int | float]:
     siamese augmentation. The others are that, shortened.
     """
     rate = 10.0 if ipc >= 100 else 1.0
-    steps = {"fast": 200, "laptop": 2000, "colab": 2000, "full": 20_000}[profile]
+    steps = {"fast": 300, "laptop": 2000, "colab": 2000, "full": 20_000}[profile]
     batch_real = {"fast": 64, "laptop": 64, "colab": 256, "full": 256}[profile]
     return {"steps": steps, "batch_real": batch_real, "lr": rate, **_network(profile)}
 
 
-def _gradient(init: Init, ipc: int, profile: str) -> dict[str, int | float | str]:
+def _gradient(init: Init, ipc: int, profile: str) -> dict[str, Any]:
     """Gradient matching.
 
     Full: Zhao et al. (2021), Zhao & Bilen (2021) and their released code: 1000 networks, 256 real
@@ -146,7 +163,7 @@ def _gradient(init: Init, ipc: int, profile: str) -> dict[str, int | float | str
     }  # fmt: skip
 
 
-def _bptt(ipc: int, profile: str) -> dict[str, int | float | None]:
+def _bptt(ipc: int, profile: str) -> dict[str, Any]:
     """Meta-model matching.
 
     Full, ipc 1: Deng & Russakovsky (2022) and their released code: 150 inner steps of SGD, rate
@@ -166,7 +183,7 @@ def _bptt(ipc: int, profile: str) -> dict[str, int | float | None]:
     return {"inner_steps": 120, "window": 20, "steps": steps, "lr": 0.02, "batch": 100}
 
 
-def _trajectory(ipc: int, profile: str) -> dict[str, int | float | None]:
+def _trajectory(ipc: int, profile: str) -> dict[str, Any]:
     """Trajectory matching.
 
     Full: Cazenavette et al. (2022) as their authors gave them to DC-BENCH, but in the space of

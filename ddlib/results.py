@@ -167,5 +167,6 @@ def find(name: str, folder: Path, ending: str) -> Path:
 
 
 def live_runs(folder: Path = RECORDED) -> dict[str, Any]:
-    """What `book/photos.py` measured on the live set: every method and rival, several sets each."""
-    return load_json(folder / "live.json")
+    """What `book/photos.py` measured on the live set: `runs` of every method and rival."""
+    path = folder / "live.json"
+    return load_json(path) if path.exists() else {"runs": []}

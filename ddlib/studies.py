@@ -27,7 +27,7 @@ from ddlib.experiment.asking import IPC, recorded_sets
 from ddlib.experiment.bench import Sets
 from ddlib.experiment.records import Record
 from ddlib.files import damaged, load_tensors, save_tensors
-from ddlib.presets import DATASETS, METHODS, device_for
+from ddlib.presets import METHODS, device_for, studied
 from ddlib.provenance import command_line, peak_memory_mib, provenance
 from ddlib.recording import set_in
 from ddlib.results import RECORDED, find
@@ -206,7 +206,7 @@ def _short_sets(real: ImageData, profile: str, folder: Path) -> Sets:
 
 
 def _data(question: str, profile: str) -> ImageData:
-    return load(OWN_DATA.get(question, DATASETS[profile]), device_for(profile))
+    return load(OWN_DATA.get(question, studied(profile)), device_for(profile))
 
 
 def _ran(

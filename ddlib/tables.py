@@ -217,6 +217,8 @@ def _named(packages: Mapping[str, str]) -> str:
 def live(folder: Path = RECORDED) -> Markdown:
     """Every method and rival on the live set, best first, with what stands behind each number."""
     record = live_runs(folder)
+    if not record["runs"]:
+        return Markdown("*Not measured yet: `python book/photos.py measure` makes this table.*")
     runs = {tag: [r for r in record["runs"] if r["method"] == tag] for tag in LABELS}
     scores = {tag: [a for r in mine for a in r["accuracies"]] for tag, mine in runs.items() if mine}
     learned = {tag for tag in scores if "steps" in runs[tag][0]["settings"]}
@@ -255,3 +257,68 @@ def full_size(*tags: str) -> Markdown:
         number = f"{r.mean:.1f} ± {r.std:.1f} (sets: {len(r.accuracies)}, networks: {r.n})"
         lines.append(f"| {LABELS[r.tag]} | {r.ipc} | `{r.protocol}` | {number} |")
     return Markdown("\n".join(lines))
+
+
+def core(folder: Path = RECORDED) -> Markdown:
+    """What the compiled core gains over plain float32, by device."""
+    paths = sorted((folder / "benchmarks").glob("core-*.json"))
+    return Markdown("\n\n".join(_core(load_json(path)) for path in paths) or "Not measured yet.")
+
+
+def _core(made: Mapping[str, Any]) -> str:
+    units = ", ".join(made["bfloat16_units"]) or "none"
+    about = (
+        made["device"], f"units for bfloat16: {units}", f"torch {made['versions']['torch']}",
+        f"commit {made['commit']}", made["date"], made["clock"],
+    )  # fmt: skip
+    lines = [
+        "**" + ", ".join(about) + "**: median (smallest to largest)\n",
+        "| scale | work | plain, seconds | compiled, float32 | compiled, bfloat16 | share of the "
+        "limit | n |",
+        "|---" * 7 + "|",
+    ]
+    for row in made["items"].values():
+        gains = " | ".join(f"{_spread(row[s]['ratio'])} ×" for s in ("float32", "bfloat16"))
+        share = f"{row['share_of_limit']:.0%}" if "share_of_limit" in row else "–"
+        plain = row["plain"]["seconds"]
+        lines.append(
+            f"| {row['scale']} | {row['what']} | {_spread(plain)} | {gains} | {share} | "
+            f"{plain['n']} |"
+        )
+    return "\n".join(lines)
+
+
+# A family's published schedule at ten images per class: how often it takes each measured item. One
+# network of DSA serves ten matches and is trained for 50 steps after nine of them; MTT trains 100
+# experts for 21 epochs of 500 times a hundred images; BPTT's window lies anywhere in 300 steps.
+SCHEDULES: dict[str, tuple[str, Mapping[str, int]]] = {
+    "dm": ("20,000 steps", {"dm": 20_000}),
+    "dsa": ("1000 networks, ten matches each", {"dsa": 10_000, "step": 1000 * 9 * 50}),
+    "mtt": (
+        "5000 outer steps of 30; 100 experts", {"mtt": 5000 * 3, "step": (100 * 21 * 500)},
+    ),
+    "bptt": (
+        "5000 outer steps, 60 of 300 differentiated", {"step": 5000 * 180, "pull": 5000 * 60},
+    ),
+}  # fmt: skip
+
+
+def night(folder: Path = RECORDED) -> Markdown:
+    """Core-hours of the published schedules: seconds of a measured step, times the steps."""
+    made = load_json(folder / "benchmarks" / "core-cpu.json")
+    head = "| method | published schedule | full size, plain | full size | laptop scale |"
+    lines = [head, "|---" * 5 + "|"]
+    for tag, (schedule, counts) in SCHEDULES.items():
+        hours = [
+            _hours(made["items"], counts, ending, side)
+            for ending, side in (("", "plain"), ("", "bfloat16"), ("-laptop", "bfloat16"))
+        ]
+        lines.append(f"| {LABELS[tag]} | {schedule} | " + " | ".join(hours) + " |")
+    return Markdown("\n".join(lines) + f"\n\n{made['device']}, {made['date']}")
+
+
+def _hours(items: Mapping[str, Any], counts: Mapping[str, int], ending: str, side: str) -> str:
+    if any(name + ending not in items for name in counts):
+        return "not measured"
+    seconds = sum(n * items[i + ending][side]["seconds"]["median"] for i, n in counts.items())
+    return f"{seconds / 3600:.1f} h"

@@ -1,7 +1,8 @@
 """A script: `distill`, `record` and `study`, each left alone once and killed at random moments.
 
-Every attempt is a forked child of one process, so that the imports are paid once. After each kill
-whatever lies there must be whole. Prints how often each was killed.
+Every attempt is a forked child of one process, so that the imports are paid once. Every other kill
+falls into the middle of a write. After each, whatever lies there must be whole. Prints how often
+each was killed.
 """
 
 import os
@@ -12,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import BinaryIO
 
 import torch
 
@@ -26,13 +29,13 @@ from ddlib.networks import build
 from ddlib.training import Recipe, train
 
 KILLS = {"distill": 8, "record": 6, "study": 6}
-METHOD = ddlib.DistributionMatching(ipc=1, steps=60, batch_real=4)
+METHOD = ddlib.DistributionMatching(ipc=1, steps=40, batch_real=4)
 REAL = ddlib.load("digits")
 
 
 @dataclass(frozen=True)
 class Settings:
-    parts: int = 8
+    parts: int = 6
 
 
 def ask(
@@ -78,19 +81,50 @@ COMMANDS: Mapping[str, Callable[[Path], None]] = {
 
 def shorten() -> None:
     """Seconds of work for each command, and a question of our own."""
-    PROTOCOLS["plain"] = Recipe(epochs=20)
+    PROTOCOLS["plain"] = Recipe(epochs=10)
     recording.preset = lambda tag, ipc, profile: METHOD
     module = SimpleNamespace(SETTINGS={"fast": Settings(), "record": Settings()}, run=ask)
     studies.question_module = lambda question: module
     studies.OWN_DATA["toys"] = "digits"
 
 
-def attempt(command: str, folder: Path, seconds: float | None = None) -> bool:
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Half:
+    """A file that ends its process when half of what should be written is."""
+
+    def __init__(self, file: BinaryIO):
+        self.file = file
+
+    def __enter__(self) -> "Half":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()
+
+    def write(self, data: bytes) -> None:
+        self.file.write(data[: len(data) // 2])
+        self.file.flush()
+        die()
+
+
+def die_in_a_write(which: int) -> None:
+    """Arm a kill in the middle of one of the next files."""
+    opened, count = os.fdopen, iter(range(1, 1000))
+    os.fdopen = lambda *how: Half(opened(*how)) if next(count) == which else opened(*how)
+
+
+def die_after(seconds: float) -> None:
+    threading.Timer(seconds, die).start()
+
+
+def attempt(command: str, folder: Path, arm: Callable[[], None] = lambda: None) -> bool:
     """Run, or continue, in a child; whether it got through."""
     child = os.fork()
     if not child:
-        if seconds is not None:
-            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        arm()
         COMMANDS[command](folder)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
@@ -133,8 +167,9 @@ def main(home: Path) -> None:
         while killed < kills:
             folder, done, rounds = home / command / str(rounds), False, rounds + 1
             while not done:
-                seconds = draws.uniform(0, length / 2) if killed < kills else None
-                done = attempt(command, folder, seconds)
+                seconds, which = draws.uniform(0, length / 2), draws.randint(1, 3)
+                arm = partial(die_in_a_write, which) if killed % 2 else partial(die_after, seconds)
+                done = attempt(command, folder, arm if killed < kills else lambda: None)
                 killed += not done
                 check_whole(folder)
             if numbers(folder) != expected:

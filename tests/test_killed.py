@@ -8,12 +8,8 @@ from pathlib import Path
 def test_a_kill_at_any_moment_costs_no_file_and_changes_no_number(tmp_path: Path) -> None:
     script = Path(__file__).with_name("killed_anywhere.py")
     run = subprocess.run(
-        [sys.executable, script, tmp_path], capture_output=True, text=True, timeout=300
+        [sys.executable, script, tmp_path], capture_output=True, text=True, timeout=900
     )
     assert run.returncode == 0, run.stderr
-    killed = dict(line.split() for line in run.stdout.splitlines() if " " in line)
-    assert {name: int(killed[name]) for name in ("distill", "record", "study")} == {
-        "distill": 8,
-        "record": 6,
-        "study": 6,
-    }
+    lines = run.stdout.splitlines()
+    assert {"distill 8", "record 6", "study 6"} <= set(lines), "twenty kills, as announced"

@@ -24,7 +24,7 @@ from ddlib.data import load
 from ddlib.experiment.bench import Bench, Sets
 from ddlib.experiment.cells import Cell, collect
 from ddlib.experiment.records import Record
-from ddlib.presets import DATASETS, METHODS, device_for
+from ddlib.presets import METHODS, device_for, studied
 from ddlib.provenance import command_line, peak_memory_mib, provenance
 from ddlib.recording import set_in
 from ddlib.results import RECORDED, load_recorded, recorded, set_name
@@ -185,7 +185,7 @@ class Opener:
 
 def bench_for(question: str, profile: str, folder: Path | None = None) -> Bench:
     """The data that a question is asked of in a profile, and its sets."""
-    dataset = getattr(part(question), "DATA", DATASETS[profile])
+    dataset = getattr(part(question), "DATA", studied(profile))
     return Opener(dataset, device_for(profile), profile, folder)()
 
 

@@ -88,8 +88,10 @@ def load_record(name: str, folder: Path = RECORDED) -> Record:
 
 def _packed(table: "pd.DataFrame") -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
     """Each column as tensors, and what they mean."""
-    tensors, columns = {}, []
-    for name, column in table.items():
+    tensors: dict[str, Tensor] = {}
+    columns: list[dict[str, Any]] = []
+    for name in map(str, table.columns):
+        column = table[name]
         known = column.dropna()
         first = known.iloc[0] if len(known) else 0.0
         if isinstance(first, Tensor):
@@ -120,7 +122,7 @@ def _stacked(parts: list[Tensor]) -> list[Tensor]:
 def _unpacked(tensors: Mapping[str, Tensor], columns: list[dict[str, Any]]) -> "pd.DataFrame":
     import pandas as pd
 
-    made = {}
+    made: dict[str, tuple[Any, str]] = {}
     for about in columns:
         name, kind = about["name"], about["kind"]
         if kind == "tensors":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import ClassVar
 
@@ -98,7 +98,7 @@ def mean_feature_distance(
         value = (target[rows] - mean_features(embed, images)).square().sum()
         values.append(value.detach())
         slopes.append(torch.autograd.grad(value, images)[0])
-    return tied(sum(values), torch.cat(slopes).flatten(), synthetic.flatten())
+    return tied(reduce(torch.add, values), torch.cat(slopes).flatten(), synthetic.flatten())
 
 
 def mean_features(

@@ -8,6 +8,8 @@ from typing import Any
 
 from IPython.display import Markdown
 
+Answer = Callable[..., Any]  # a function that a reader or we wrote
+
 
 def source(thing: Callable[..., Any] | ModuleType, name: str | None = None) -> Markdown:
     """The source of a function, or of what a module calls `name`, as the package has it.
@@ -17,7 +19,7 @@ def source(thing: Callable[..., Any] | ModuleType, name: str | None = None) -> M
     text = inspect.getsource(thing)
     if name is not None:
         (found,) = (node for node in ast.parse(text).body if _named(node) == name)
-        text = ast.get_source_segment(text, found) + "\n"
+        text = f"{ast.get_source_segment(text, found)}\n"
     return Markdown(f"```python\n{text}```")
 
 
@@ -27,7 +29,7 @@ def _named(node: ast.stmt) -> str | None:
     return getattr(node, "name", getattr(targets[0], "id", None))
 
 
-def attempt(check: Callable[[Callable[..., Any]], None], answer: Callable[..., Any]) -> None:
+def attempt(check: Callable[[Answer], None], answer: Answer) -> None:
     """Run an exercise's check on an answer and say what it found."""
     try:
         check(answer)
@@ -41,7 +43,7 @@ def attempt(check: Callable[[Callable[..., Any]], None], answer: Callable[..., A
         print("Correct.")
 
 
-def passing(check: Callable[[Callable], None], answer: Callable, solution: Callable) -> Callable:
+def passing(check: Callable[[Answer], None], answer: Answer, solution: Answer) -> Answer:
     """`answer` if its check accepts it, else the solution: the cells below run either way."""
     try:
         check(answer)

@@ -122,6 +122,9 @@ ITEMS: dict[str, tuple[str, str, Callable[..., Work], float | None]] = {
     "evaluation": ("a tenth of a network, `plain`", "full", evaluation, None),
     "step-laptop": ("training step, 100 images", "laptop", step, 300),
     "pull-laptop": ("pull-back of a step, 100 images", "laptop", pull, 900),
+    "dm-laptop": ("DM: a step, 256 real images a class", "laptop", method_step(**DM), None),
+    "dsa-laptop": ("DSA: a match, 256 real images a class", "laptop", method_step(**DSA), None),
+    "mtt-laptop": ("MTT: an outer step of 10 inner ones", "laptop", method_step(**MTT), None),
 }
 
 

@@ -3,8 +3,8 @@
     python tests/benchmarks/settings.py                 # every try that is not finished yet
     python tests/benchmarks/settings.py bptt-w60        # one
 
-The last 5000 training images stand for the test images, so that nothing is chosen on these. Each
-try is short: what counts is how much a set teaches after so many CPU-seconds. Results go into
+The last 5000 training images stand for the test images, so that nothing is chosen on these. A try
+is short: what counts is how much a set teaches after so many CPU-seconds. Results go into
 `ddlib/recorded/benchmarks/settings.json`; tries resume from their checkpoints.
 """
 
