@@ -1,7 +1,8 @@
 """A script: `distill`, `record` and `study`, each left alone once and killed at random moments.
 
 Every attempt is a forked child of one process, so that the imports are paid once. Every other kill
-falls into the middle of a write. After each, whatever lies there must be whole. Prints how often each was killed.
+falls into the middle of a write. After each, whatever lies there must be whole. Prints how often
+each was killed.
 """
 
 import os
