@@ -19,9 +19,10 @@ test: html  ## build, then test the code, the notebooks and the site
 	$(NOTEBOOK_ENV) $(PY) -m pytest tests _build/executed --ignore=tests/benchmarks -n 2 --dist loadfile \
 		--nbval --nbval-current-env --nbval-cell-timeout=300
 
-lint: .venv/installed  ## check style, and that notebooks are stored without outputs
+lint: .venv/installed  ## check style and types, and that notebooks are stored without outputs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 	find book -name '*.ipynb' -exec $(PY) -m nbstripout --keep-id --verify {} +
 	$(PY) book/address.py --check
 
@@ -41,7 +42,7 @@ gpu-check: .venv/installed  ## run all notebooks on a pretended GPU
 	$(NOTEBOOK_ENV) $(PY) book/gpu_check.py
 
 clean:  ## remove what was built (.venv stays)
-	rm -rf _build .pytest_cache .ruff_cache
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache
 
 # Built from nothing each time (seconds): Sphinx repeats the warnings of a page only when it reads it
 # again, so a second run over old output would pass where the first one failed.

@@ -6,6 +6,7 @@ from ddlib.distillation import DivergenceError, distill
 from ddlib.distilled import DistilledSet
 from ddlib.estimate import Estimate, estimate
 from ddlib.memory import keep_freed_memory
+from ddlib.methods.averages import KMeans
 from ddlib.methods.bptt import BPTT
 from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
@@ -26,6 +27,7 @@ __all__ = [
     "Herding",
     "ImageData",
     "KCenter",
+    "KMeans",
     "RandomSelection",
     "Trace",
     "TrajectoryMatching",

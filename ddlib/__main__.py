@@ -1,7 +1,7 @@
 """`python -m ddlib distill | evaluate | record | study | repeat`: from the command line."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
@@ -47,7 +47,7 @@ def any_method() -> Any:
     ]
 
 
-def _first_line(kind: type) -> str:
+def _first_line(kind: Any) -> str:
     return (kind.__doc__ or "").strip().split("\n")[0]
 
 
@@ -100,7 +100,7 @@ class Evaluate:
     def run(self) -> None:
         made = ddlib.DistilledSet.load(self.path)
         real = real_data(self.data, self.device, made.images.shape[-1])
-        how = {"network": self.network, "compiled": self.compiled}
+        how: dict[str, Any] = {"network": self.network, "compiled": self.compiled}
         print(ddlib.evaluate(made, real, self.protocol, self.nets, **how))
 
 
@@ -158,7 +158,7 @@ class Study:
         keep_freed_memory()
         for question in self.questions:
             made = record_study(question, self.profile, work=self.work, note=self.note)
-            print(made.name, f"{made.passport['seconds']:.0f} s", flush=True)
+            print(made.name, f"{(made.provenance or {})['seconds']:.0f} s", flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,7 @@ class Repeat:
 
     def run(self) -> None:
         # Loads what draws figures, which no other command needs.
-        from ddlib.claims import accord, beside
+        from ddlib.experiment.claims import accord, beside
 
         keep_freed_memory()
         for question in self.questions:
@@ -186,9 +186,9 @@ class Repeat:
             for book, here in pairs:
                 print(book.claim)
                 print(f"    book {book.ours}: {book.verdict}; here {here.ours}: {here.verdict}")
-            same = accord(pairs)
+            same, seconds = accord(pairs), (made.provenance or {})["seconds"]
             print(
-                f"{question}: {made.passport['seconds'] / 60:.0f} min, {same['claims']} claims, "
+                f"{question}: {seconds / 60:.0f} min, {same['claims']} claims, "
                 f"{same['sign']} of the same sign, {same['verdict']} judged alike, "
                 f"{same['opposed']} opposed",
                 flush=True,
@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _command(arguments: Sequence[str]) -> Any:
     rest = _without_imports(arguments)
     Distill.__annotations__["method"] = any_method()  # which may have grown since
-    commands = {
+    commands: dict[str, Callable[..., Any]] = {
         "distill": Distill, "evaluate": Evaluate, "record": Record, "study": Study,
         "repeat": Repeat,
     }  # fmt: skip

@@ -35,7 +35,7 @@ Function = Callable[..., Any]
 # Compiling pays where a run is long. Expected seconds are those of plain code at this many floating
 # point operations a second: about what the ConvNet reaches on one core, or on a large GPU.
 SPEED = {"cpu": 7e10, "cuda": 7e12}
-WORTH_IT = 120.0  # seconds; compiling a function takes 10 to 30
+WORTH_IT = 300.0  # seconds; compiling what a method needs takes up to 60
 
 
 class HalfConv2d(nn.Conv2d):
@@ -198,9 +198,7 @@ def _told() -> Iterator[None]:
 # ---- when it pays ---------------------------------------------------------------------------
 
 
-def pays(
-    net: nn.Module, shape: tuple[int, int, int], passes: int | float, device: torch.device
-) -> bool:
+def pays(net: nn.Module, shape: tuple[int, ...], passes: float, device: torch.device) -> bool:
     """Is work of so many `passes` of one image through `net` long enough to be compiled?
 
     It depends on the work alone and not on a clock, so that a resumed run decides as before.
@@ -209,13 +207,13 @@ def pays(
 
 
 def plain_seconds(
-    net: nn.Module, shape: tuple[int, int, int], passes: int | float, device: torch.device
+    net: nn.Module, shape: tuple[int, ...], passes: float, device: torch.device
 ) -> float:
     """Rough seconds of so many passes in plain float32 on one core, or on a large GPU."""
     return passes * operations(net, shape) / SPEED[device.type if device.type == "cuda" else "cpu"]
 
 
-def operations(net: nn.Module, shape: tuple[int, int, int]) -> int:
+def operations(net: nn.Module, shape: tuple[int, ...]) -> int:
     """Floating point operations of one image's pass through the convolutions and linear layers."""
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from ddlib.sources import (
     find_splits,
     read_folder,
     read_npz,
+    read_photos,
 )
 
 # Channel means and spreads the field standardizes with. Its CIFAR spreads are smaller than the
@@ -41,8 +43,8 @@ CLASSES = {
     "cifar10": "airplane automobile bird cat deer dog frog horse ship truck",
     "fashion_mnist": "t-shirt trouser pullover dress coat sandal shirt sneaker bag boot",
 }
-NAMES = ("digits", "shapes", *TORCHVISION, "cifar10x16")
-MIRRORED = ("cifar10", "cifar100", "fashion_mnist", "cifar10x16", "shapes")
+NAMES = ("digits", "shapes", "photos", *TORCHVISION, "cifar10x16")
+MIRRORED = ("cifar10", "cifar100", "fashion_mnist", "cifar10x16", "photos", "shapes")
 
 
 @dataclass(
@@ -124,14 +126,15 @@ class ImageData:
         )
 
     def _repr_html_(self) -> str:
-        from ddlib.plots.pictures import by_class, figure
+        from ddlib.pictures import by_class, figure
 
         return figure(repr(self), by_class(self.train_images, self.train_labels, self), self)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one image."""
-        return tuple(self.train_images.shape[1:])
+        c, h, w = self.train_images.shape[1:]
+        return c, h, w
 
     @property
     def device(self) -> torch.device:
@@ -141,7 +144,7 @@ class ImageData:
     def identity(self) -> dict[str, str]:
         """Digests of all that a method sees: a checkpoint belongs to data that have the same."""
         space = {"mean": self.mean, "std": self.std, "whitening": self.whitening}
-        parts = {
+        parts: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {
             "images": ({"train": self.train_images}, {}),
             "labels": ({"train": self.train_labels}, {}),
             "classes": ({}, {"classes": self.classes}),
@@ -193,7 +196,8 @@ def check_ipc(real: ImageData, ipc: int) -> None:
 def load(name: str, device: torch.device | str | None = None) -> ImageData:
     """Load a dataset by name, or from an `.npz` file.
 
-    `digits` (8x8, scikit-learn's) and `shapes` (16x16, drawn on the fly) need no download.
+    `digits` (8x8, scikit-learn's), `shapes` (16x16, drawn on the fly) and `photos` (a part of
+    CIFAR-10, averaged to 16x16) need no download.
     `cifar10 cifar100 svhn mnist fashion_mnist` are read from `$DDLIB_DATA/NAME.npz`, and fetched
     there through torchvision the first time. `cifar10x16` is CIFAR-10 averaged over 2x2 pixels.
     A path that ends in `.npz` names a file of the same form: `train_images` and `test_images`,
@@ -203,6 +207,8 @@ def load(name: str, device: torch.device | str | None = None) -> ImageData:
         real = _digits()
     elif name == "shapes":
         real = shapes()
+    elif name == "photos":
+        real = _photos()
     elif name in NAMES:
         real = _from_npz(name)
     elif name.endswith(".npz"):
@@ -265,6 +271,12 @@ def _digits() -> ImageData:
     images = torch.from_numpy(source.images).float()[:, None] / 16
     labels = torch.from_numpy(source.target).long()
     return _split("digits", images, labels, tuple("0123456789"), test_fraction=0.2, seed=0)
+
+
+def _photos() -> ImageData:
+    train, labels, classes = read_photos("train")
+    test, test_labels, _ = read_photos("test")
+    return _standardized("photos", train, labels, test, test_labels, classes)
 
 
 def _from_npz(name: str) -> ImageData:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -36,9 +36,19 @@ class Method(Protocol):
     A method that only selects real images has `steps` 0 and needs no more than this.
     """
 
-    tag: ClassVar[str]
-    ipc: int
-    steps: int
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def tag(self) -> str:
+        """Its short name, in files and tables."""
+
+    @property
+    def ipc(self) -> int:
+        """Images per class."""
+
+    @property
+    def steps(self) -> int:
+        """Updates of the variables."""
 
     def initialize(self, real: ImageData, seed: int) -> Variables:
         """The first `images` (classes * ipc, c, h, w), class after class, and their `labels`."""
@@ -62,9 +72,11 @@ class LearningMethod(Method, Protocol):
 class CompilableMethod(LearningMethod, Protocol):
     """A method whose `objective` also takes `compiled`, and that knows how long it works."""
 
-    network: Network
+    @property
+    def network(self) -> Network:
+        """What it matches in, by name or as a function."""
 
-    def passes(self, real: ImageData) -> int | float:
+    def passes(self, real: ImageData) -> float:
         """Passes of one image through the network in all steps, derivatives counted as passes."""
 
 
@@ -221,14 +233,15 @@ class _Run:
         self.variables, self.device = first, real.device
         for variable in first.values():
             variable.requires_grad_(method.steps > 0 and variable.is_floating_point())
-        self.optimizer = method.optimizer(first) if method.steps else None
+        self.learner = cast(LearningMethod, method)  # what it is if it has steps
+        self.optimizer: Any = self.learner.optimizer(first) if method.steps else None
         self.step = 0
         self.good = self.copy()
         self.history: list[Snapshot] = []
 
     def objective(self, folder: Path | None) -> Objective:
-        more = {"compiled": True} if self.compiled else {}
-        return self.method.objective(self.real, self.seed, folder, **more)
+        more: dict[str, Any] = {"compiled": True} if self.compiled else {}
+        return self.learner.objective(self.real, self.seed, folder, **more)
 
     @property
     def seconds(self) -> float:

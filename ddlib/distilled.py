@@ -80,7 +80,7 @@ class DistilledSet:
         )
 
     def _repr_html_(self) -> str:
-        from ddlib.plots.pictures import by_class, figure
+        from ddlib.pictures import by_class, figure
 
         return figure(repr(self), by_class(self.images, self.labels, self), self)
 

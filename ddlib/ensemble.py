@@ -84,7 +84,7 @@ def trainable(
     return partial(forward, net, leaves), list(leaves.values())
 
 
-def activation_bytes(net: nn.Module, shape: tuple[int, int, int]) -> int:
+def activation_bytes(net: nn.Module, shape: tuple[int, ...]) -> int:
     """Bytes that one image of `shape` leaves in the layers of `net`, as float32."""
     sizes: list[int] = []
     layers = [layer for layer in net.modules() if not list(layer.children())]
@@ -98,7 +98,7 @@ def activation_bytes(net: nn.Module, shape: tuple[int, int, int]) -> int:
     return 4 * sum(sizes)
 
 
-def cached_images(net: nn.Module, shape: tuple[int, int, int], device: torch.device) -> int:
+def cached_images(net: nn.Module, shape: tuple[int, ...], device: torch.device) -> int:
     """How many images of `shape` to send through `net` at a time where no derivative is needed.
 
     On a CPU what stays in its cache: more would not only leave the cache, but large blocks go back
@@ -110,7 +110,7 @@ def cached_images(net: nn.Module, shape: tuple[int, int, int], device: torch.dev
     return max(1, CPU_CHUNK_BYTES // activation_bytes(net, shape))
 
 
-def graph_images(net: nn.Module, shape: tuple[int, int, int], device: torch.device) -> int:
+def graph_images(net: nn.Module, shape: tuple[int, ...], device: torch.device) -> int:
     """How many images of `shape` one graph of `net` may hold; more are taken in parts.
 
     Activations count twice, once kept for the backward pass, once as gradients, and may fill
@@ -123,9 +123,7 @@ def graph_images(net: nn.Module, shape: tuple[int, int, int], device: torch.devi
     return max(1, memory // (2 * activation_bytes(net, shape)))
 
 
-def side_by_side(
-    net: nn.Module, batch: int, shape: tuple[int, int, int], device: torch.device
-) -> int:
+def side_by_side(net: nn.Module, batch: int, shape: tuple[int, ...], device: torch.device) -> int:
     """How many networks to train in one `vmap` on batches of `batch` images.
 
     A CPU gains nothing from grouped convolutions (measured, see the run-times page), so there

@@ -4,7 +4,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ddlib.data import ImageData, check_ipc
-from ddlib.distillation import Method, compiles
+from ddlib.distillation import LearningMethod, Method, compiles
 from ddlib.provenance import peak_memory_mib
 from ddlib.seeds import generator
 
@@ -41,7 +41,9 @@ class Watch(TorchDispatchMode):
         self.sizes = WeakKeyDictionary((t.untyped_storage(), t.nbytes) for t in known)
         self.most = sum(self.sizes.values())
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         made = function(*args, **(kwargs or {}))
         tensors = [t for t in tree_leaves(made) if isinstance(t, Tensor) and not t.is_meta]
         self.sizes.update((s, s.nbytes()) for s in (t.untyped_storage() for t in tensors))
@@ -70,6 +72,7 @@ def estimate(
     check_ipc(real, method.ipc)
     if not method.steps:
         raise ValueError(f"method {method.tag!r} only selects images: it has no steps to time")
+    learner = cast(LearningMethod, method)  # because it has steps
     data = (real.train_images, real.train_labels, real.test_images, real.test_labels)
     fast, before = compiles(method, real, compiled), peak_memory_mib(real.device) or 0
     watch = Watch(*data)
@@ -77,9 +80,9 @@ def estimate(
         variables = {k: v.detach().clone() for k, v in method.initialize(real, seed).items()}
         for variable in variables.values():
             variable.requires_grad_(variable.is_floating_point())
-        optimizer = method.optimizer(variables)  # the first one imports much, here and not below
+        optimizer = learner.optimizer(variables)  # the first one imports much, here and not below
         clock = [time.perf_counter()]
-        objective = method.objective(real, seed, folder, **({"compiled": True} if fast else {}))
+        objective = learner.objective(real, seed, folder, **({"compiled": True} if fast else {}))
         clock.append(time.perf_counter())
 
         def step(number: int) -> None:

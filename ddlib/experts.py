@@ -82,7 +82,7 @@ def _continue(
     start = unflatten(net, path[-1]) if path else None
     data = real.train_images, real.train_labels
     if len(path) <= recipe.epochs:
-        begin = {"start": start, "first": first, "compiled": compiled}
+        begin: dict[str, Any] = {"start": start, "first": first, "compiled": compiled}
         training = train_epochs(net, *data, recipe, seeds, **begin)
         for parameters in islice(training, bool(path), None):  # where it starts may be known
             path.append(flatten(net, parameters))
@@ -95,10 +95,11 @@ def _continue(
 
 def _read(files: Sequence[Path | None], epochs: int, device: torch.device) -> list[Tensor]:
     """The points (e, p) that all these experts have, up to `epochs`; none if a file is missing."""
-    if not all(file and file.exists() for file in files):
+    there = [file for file in files if file and file.exists()]
+    if len(there) < len(files):
         return []
     paths = []
-    for file in files:
+    for file in there:
         tensors, _ = load_tensors(file)
         if "path" not in tensors:
             raise damaged(file, KeyError("path"))

@@ -99,7 +99,7 @@ def check_archive(path: str | Path) -> None:
         )
 
 
-def write_with(path: str | Path, write: Callable[[BinaryIO], None]) -> Path:
+def write_with(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     """Let `write` fill a temporary file beside `path`, then move it there in one step."""
     path = Path(path)
     try:
@@ -134,7 +134,7 @@ def digest(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        total.update(tensor.flatten().view(torch.uint8).numpy())
+        total.update(tensor.flatten().view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 

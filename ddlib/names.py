@@ -5,6 +5,8 @@ LABELS = {
     "random": "random",
     "herding": "herding",
     "kcenter": "k-center",
+    "averages": "class averages",
+    "kmeans": "k-means",
     "bptt": "BPTT",
     "dm": "distribution matching",
     "dc": "gradient matching (DC)",
@@ -17,7 +19,7 @@ LABELS = {
     "mean": "class means",
 }
 SCALES = {
-    "fast": "fast scale: 8×8 digits, small network",
+    "fast": "fast scale: data of the package, small network",
     "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",
     "colab": "shortened runs on CIFAR-10",
     "full": "full scale: CIFAR-10, published settings",

@@ -195,7 +195,7 @@ def initialize(net: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
     """
     if hasattr(net, MAKER):
         return begin(net, generator)
-    parameters = {}
+    parameters: dict[str, Tensor] = {}
     for prefix, layer in net.named_modules():
         own = dict(layer.named_parameters(prefix, recurse=False))
         if not own:

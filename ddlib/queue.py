@@ -27,7 +27,7 @@ from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
 from ddlib.networks import build
 from ddlib.presets import preset
-from ddlib.provenance import peak_memory_mib, provenance
+from ddlib.provenance import command_line, peak_memory_mib, provenance
 from ddlib.recording import measure
 from ddlib.results import RECORDED, Trace, set_name
 
@@ -74,7 +74,8 @@ JOBS = (
     *(Job("cifar10x16", laptop("random"), seed) for seed in (0, 1)),
     Job("cifar10", full("dm"), 0),
     *(Job("cifar10x16", laptop("dm"), seed) for seed in SEEDS[1:]),
-    *(Job("cifar10x16", laptop(tag), seed) for tag in CORESETS for seed in SEEDS),
+    *(Job("cifar10x16", laptop("random"), seed) for seed in SEEDS[2:]),
+    *(Job("cifar10x16", laptop(tag), seed) for tag in CORESETS[1:] for seed in SEEDS),
     *(Job("cifar10", full(tag), seed) for tag in CORESETS for seed in SEEDS),
 )
 
@@ -137,7 +138,10 @@ def _held(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
         else:
-            yield True
+            try:
+                yield True
+            finally:  # also where a child process still has the file open
+                fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _work_on(
@@ -169,7 +173,7 @@ def _work_on(
         "dataset": job.dataset, "method": {"tag": job.method.tag, **asdict(job.method)},
         "seed": job.seed, "accuracies": found, "moved": moved(frames[0], made),
         "distill_seconds": made.meta["seconds"], "judge_seconds": round(parts["seconds"], 1),
-        "provenance": {**made.meta, **provenance(real.device)},
+        "provenance": {**made.meta, "command": command_line(), **provenance(real.device)},
     }  # fmt: skip
     save_json(folder / "results" / f"{job.name}.json", about)
     print(f"{job.name}: {final}", flush=True)

@@ -22,7 +22,7 @@ from ddlib.files import ForeignFileError, check_archive
 
 Space = Literal["standardized", "whitened"]
 _SCALAR = np.float64(0).__reduce__()[0]  # what numpy rebuilds its numbers with
-NUMBERS = [
+NUMBERS: list[Any] = [
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     np.dtype,
     *(type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32")),

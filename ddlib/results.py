@@ -164,3 +164,9 @@ def find(name: str, folder: Path, ending: str) -> Path:
         known = ", ".join(sorted(p.stem for p in folder.glob(f"*{ending}"))) or "none yet"
         raise ValueError(f"nothing recorded under the name {name!r}; there are: {known}")
     return path
+
+
+def live_runs(folder: Path = RECORDED) -> dict[str, Any]:
+    """What `book/photos.py` measured on the live set: `runs` of every method and rival."""
+    path = folder / "live.json"
+    return load_json(path) if path.exists() else {"runs": []}

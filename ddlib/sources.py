@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +24,8 @@ TORCHVISION = {
     "fashion_mnist": "FashionMNIST",
 }
 
-Array = np.ndarray | Tensor | Sequence  # of numbers, or of the names of classes
+Array = np.ndarray | Tensor | Sequence[Any]  # of numbers, or of the names of classes
+PHOTOS = Path(str(files("ddlib"))) / "photos"  # one sheet for each split and class, and its source
 WHOLE = {torch.uint8: 255, torch.uint16: 65535}  # types of pixels, and their largest value
 MOST_CLASSES = 100_000  # a label beyond is a mistake, and its classes would fill the memory
 TEST_FOLDERS = ("test", "val", "valid", "validation")
@@ -72,7 +75,7 @@ def _download(name: str, path: Path) -> None:
             f"{name} is not at {path}. Install torchvision to download it, or put the file there."
         ) from None
     kind = getattr(datasets, TORCHVISION[name])
-    arrays = {}
+    arrays: dict[str, Any] = {}
     with TemporaryDirectory() as folder:
         for split in ("train", "test"):
             which = {"split": split} if name == "svhn" else {"train": split == "train"}
@@ -167,8 +170,8 @@ def as_classes(
             f"labels must count from 0 on; got {int(numbers.min())} to {int(numbers.max())}. "
             "Number your classes by np.unique(labels, return_inverse=True)[1]"
         )
-    names = map(str, range(int(numbers.max()) + 1)) if classes is None else classes
-    return numbers, checked_classes(tuple(names))
+    counted = map(str, range(int(numbers.max()) + 1))
+    return numbers, checked_classes(tuple(counted if classes is None else classes))
 
 
 def find_splits(path: Path) -> tuple[Path, Path] | None:
@@ -221,6 +224,20 @@ def read_folder(
 def _seen(path: Path) -> list[Path]:
     """What lies in a folder, in order, without hidden files and those that systems leave."""
     return sorted(f for f in path.iterdir() if f.name[0] != "." and f.name not in SYSTEM_FILES)
+
+
+def read_photos(
+    split: str,
+) -> tuple[Float[Tensor, "n 3 16 16"], Int[Tensor, " n"], tuple[str, ...]]:
+    """The photographs of the package, pixels in [0, 1], class after class, classes by name."""
+    sheets = {f.stem.split("-")[1]: f for f in sorted(PHOTOS.glob(f"{split}-*.webp"))}
+    each = []
+    for file in sheets.values():
+        with Image.open(file) as sheet:
+            tiles = torch.from_numpy(np.array(sheet)).unfold(0, 16, 16).unfold(1, 16, 16)
+        each.append(tiles.flatten(0, 1).float() / 255)
+    labels = torch.arange(len(each)).repeat_interleave(torch.tensor([len(x) for x in each]))
+    return torch.cat(each), labels, tuple(sheets)
 
 
 def _read_image(file: Path, size: int) -> Float[Tensor, "3 s s"]:

@@ -22,11 +22,15 @@ from torch import Tensor
 
 from ddlib.data import ImageData, load
 from ddlib.distilled import DistilledSet
+from ddlib.experiment import asking
+from ddlib.experiment.asking import IPC, recorded_sets
+from ddlib.experiment.bench import Sets
+from ddlib.experiment.records import Record
 from ddlib.files import damaged, load_tensors, save_tensors
 from ddlib.presets import DATASETS, METHODS, device_for
 from ddlib.provenance import command_line, peak_memory_mib, provenance
 from ddlib.recording import set_in
-from ddlib.results import RECORDED, find, load_recorded, recorded, set_name
+from ddlib.results import RECORDED, find
 
 QUESTIONS = (
     "ceiling", "recognition", "mixing", "agreement", "when_learned", "curvature", "influence",
@@ -36,8 +40,6 @@ QUESTIONS = (
 OWN_DATA: dict[str, str] = {"semantics": "shapes", "bias": "shapes"}
 OF_A_RECORD = ("traits",)  # reads the recorded study of influence
 REPEATED = "repeated on this machine"  # what passports of repeats say about the data
-IPC = 10  # images per class of the sets that are taken apart
-Sets = Mapping[str, Sequence[DistilledSet]]  # by tag, one for each seed
 Tensors = dict[str, Tensor]
 Keep = Callable[[str, Callable[[], Tensors]], Tensors]
 
@@ -56,7 +58,7 @@ class Study:
     dims: Mapping[str, tuple[str, ...]]
     arrays: Mapping[str, Tensor]
     profile: str = "fast"
-    passport: Mapping[str, Any] | None = None  # None: made live, not recorded
+    passport: Any = None  # a mapping; None: made live, not recorded
 
     def __post_init__(self) -> None:
         for name, array in self.arrays.items():
@@ -72,6 +74,10 @@ class Study:
     def scale(self) -> str:
         """What figures and tables name as the scale: the profile, or the data of the question."""
         return OWN_DATA.get(self.question, self.profile)
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        return self.passport or {}
 
     def pick(self, array: str, **where: str | int | float) -> Tensor:
         """An array at some labels, its other axes in order: `pick("accuracy", source="dm")`."""
@@ -151,27 +157,12 @@ class Keeper:
         return tensors
 
 
-def recorded_sets(
-    dataset: str,
-    tags: Sequence[str] = tuple(METHODS),
-    ipc: int = IPC,
-    device: torch.device | str = "cpu",
-) -> Sets:
-    """All recorded sets of a dataset by method, at one number of images per class."""
-    shipped = recorded("sets")
-    found = {}
-    for tag in tags:
-        first = set_name(dataset, tag, ipc)
-        names = [n for n in shipped if n == first or n.startswith(f"{first}-seed")]
-        if names:
-            found[tag] = tuple(load_recorded(name).to(device) for name in names)
-    return found
-
-
 def record_study(
     question: str, profile: str, *, work: Path, note: str, folder: Path = RECORDED
-) -> Study:
+) -> Study | Record:
     """Run one experiment on the recorded sets, or finish it, and save what it found."""
+    if question in asking.questions():
+        return asking.study(question, profile, work=work, note=note, folder=folder)
     settings = question_module(question).SETTINGS["record" if profile == "laptop" else profile]
     real = _data(question, profile)
     sets = recorded_sets(real.name, device=real.device)
@@ -183,13 +174,15 @@ def record_study(
     return study
 
 
-def repeat_study(question: str, profile: str = "laptop", *, work: Path) -> Study:
+def repeat_study(question: str, profile: str = "laptop", *, work: Path) -> Study | Record:
     """The experiment that is recorded at laptop scale, with fewer networks: minutes, not hours.
 
     Profile `laptop` takes the recorded sets apart. `colab` takes CIFAR-10 as it is, for which it
     first distills sets in short runs. What is found is saved under `work / "repeats"`; what the
     book shows stays as it is.
     """
+    if question in asking.questions():
+        return asking.repeat(question, profile, work=work)
     folder, known = work / "repeats", question_module(question).SETTINGS
     real = _data(question, profile)
     if profile == "laptop" or question in OWN_DATA:

@@ -3,26 +3,36 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from IPython.display import Markdown
 
 from ddlib.analysis.evaluation import PROTOCOLS
-from ddlib.claims import Row, ledger
-from ddlib.claims import corrections as ledger_corrections
+from ddlib.experiment.claims import Row, ledger
+from ddlib.experiment.claims import corrections as ledger_corrections
+from ddlib.experiment.records import FOLDER, Record, load_record
 from ddlib.files import load_json
 from ddlib.names import LABELS, SCALES, scale_of
 from ddlib.presets import DATASETS, METHODS
-from ddlib.results import RECORDED, Result, Trace, recorded, result_name
-from ddlib.studies import OWN_DATA, QUESTIONS, Study, load_study
+from ddlib.results import (
+    RECORDED,
+    Result,
+    Trace,
+    live_runs,
+    load_result,
+    recorded,
+    result_name,
+)
+from ddlib.studies import QUESTIONS, Study, load_study
 
 
-def passport(record: Result | Trace | Study) -> Markdown:
+def passport(record: Result | Trace | Study | Record) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
-    p = record.passport
+    p = record.provenance if isinstance(record, Record) else record.passport
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
     scale, network = record.profile, "convnet"
-    if isinstance(record, Study):
+    if isinstance(record, Study | Record):
         scale, network = record.scale, record.settings.get("network", network)
     facts = [scale_of(scale, network), f"`{command}`"]
     if "seeds" in p:
@@ -97,17 +107,20 @@ def records(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
 def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
     """Which experiments are recorded at which scale, how long they took, what makes the rest."""
     lines = ["| question | " + " | ".join(profiles) + " | command |", "|---" * 4 + "|"]
-    names = recorded("studies")
+    minutes = {}
+    for name in recorded(FOLDER):
+        record = load_record(name)
+        seconds = record.provenance["seconds"]
+        minutes[record.question, record.profile] = f"recorded, {seconds / 60:.0f} min"
+    for name in recorded("studies"):
+        found = load_study(name)
+        minutes[found.question, found.profile] = (
+            f"recorded, {found.passport['seconds'] / 60:.0f} min"
+        )
     for question in QUESTIONS:
-        cells = []
-        for profile in profiles:
-            name = f"{OWN_DATA.get(question, DATASETS[profile])}-{question}"
-            found = load_study(name) if name in names else None
-            made = found is not None and found.profile == profile
-            minutes = f"recorded, {found.passport['seconds'] / 60:.0f} min" if made else "*open*"
-            cells.append(minutes)
+        cells = " | ".join(minutes.get((question, profile), "*open*") for profile in profiles)
         command = f"`python -m ddlib study {question} --profile PROFILE`"
-        lines.append(f"| {question.replace('_', ' ')} | {' | '.join(cells)} | {command} |")
+        lines.append(f"| {question.replace('_', ' ')} | {cells} | {command} |")
     return Markdown("\n".join(lines))
 
 
@@ -199,3 +212,113 @@ def colab(folder: Path = RECORDED) -> Markdown:
 
 def _named(packages: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in packages.items()) or "none"
+
+
+def live(folder: Path = RECORDED) -> Markdown:
+    """Every method and rival on the live set, best first, with what stands behind each number."""
+    record = live_runs(folder)
+    if not record["runs"]:
+        return Markdown("*Not measured yet: `python book/photos.py measure` makes this table.*")
+    runs = {tag: [r for r in record["runs"] if r["method"] == tag] for tag in LABELS}
+    scores = {tag: [a for r in mine for a in r["accuracies"]] for tag, mine in runs.items() if mine}
+    learned = {tag for tag in scores if "steps" in runs[tag][0]["settings"]}
+    rival = max(fmean(scores[tag]) for tag in scores.keys() - learned)
+    lines = ["| method | test accuracy | above the best rival | seconds |", "|---|---|---|---|"]
+    for tag in sorted(scores, key=lambda tag: -fmean(scores[tag])):
+        mean, seconds = fmean(scores[tag]), fmean(r["seconds"] for r in runs[tag])
+        gain = f"**{mean - rival:+.1f}**" if tag in learned else ""
+        number = f"{mean:.1f} ± {stdev(scores[tag]):.1f}"
+        lines.append(f"| {LABELS[tag]} | {number} | {gain} | {seconds:.0f} |")
+    about = [
+        f"`{record['command']}`",
+        f"{record['dataset']}, {record['ipc']} images per class (class averages: 1)",
+        f"sets: {len(runs[tag])}, networks for each: {len(runs[tag][0]['accuracies'])}",
+        f"`{record['network']}`, protocol `{record['protocol']}`",
+        "± is the spread of all networks",
+        f"seconds: {record['seconds']}",
+        f"commit {record['commit']}",
+        f"{record['device']}, torch {record['versions']['torch']}",
+    ]
+    return Markdown("\n".join(lines) + "\n\n*Recorded:* " + " · ".join(about))
+
+
+def full_size(*tags: str) -> Markdown:
+    """What is recorded of these methods at the published size, or that nothing is yet."""
+    found = [load_result(n) for n in recorded() if n.startswith("cifar10-")]
+    mine = [r for r in found if r.profile == "full" and r.tag in tags]
+    if not mine:
+        return Markdown(
+            "*At the published size (32×32 pixels, ConvNet-D3 of width 128) nothing is recorded "
+            "for this method yet. The command that makes the record: `python -m ddlib record "
+            f"--profile full --methods {' '.join(tags)} --ipcs 10`.*"
+        )
+    lines = ["| at the published size | ipc | protocol | test accuracy |", "|---|---|---|---|"]
+    for r in sorted(mine, key=lambda r: (r.tag, r.ipc, r.protocol)):
+        number = f"{r.mean:.1f} ± {r.std:.1f} (sets: {len(r.accuracies)}, networks: {r.n})"
+        lines.append(f"| {LABELS[r.tag]} | {r.ipc} | `{r.protocol}` | {number} |")
+    return Markdown("\n".join(lines))
+
+
+def core(folder: Path = RECORDED) -> Markdown:
+    """What the compiled core gains over plain float32, by device."""
+    paths = sorted((folder / "benchmarks").glob("core-*.json"))
+    return Markdown("\n\n".join(_core(load_json(path)) for path in paths) or "Not measured yet.")
+
+
+def _core(made: Mapping[str, Any]) -> str:
+    units = ", ".join(made["bfloat16_units"]) or "none"
+    about = (
+        made["device"], f"units for bfloat16: {units}", f"torch {made['versions']['torch']}",
+        f"commit {made['commit']}", made["date"], made["clock"],
+    )  # fmt: skip
+    lines = [
+        "**" + ", ".join(about) + "**: median (smallest to largest)\n",
+        "| scale | work | plain, seconds | compiled, float32 | compiled, bfloat16 | share of the "
+        "limit | n |",
+        "|---" * 7 + "|",
+    ]
+    for row in made["items"].values():
+        gains = " | ".join(f"{_spread(row[s]['ratio'])} ×" for s in ("float32", "bfloat16"))
+        share = f"{row['share_of_limit']:.0%}" if "share_of_limit" in row else "–"
+        plain = row["plain"]["seconds"]
+        lines.append(
+            f"| {row['scale']} | {row['what']} | {_spread(plain)} | {gains} | {share} | "
+            f"{plain['n']} |"
+        )
+    return "\n".join(lines)
+
+
+# A family's published schedule at ten images per class: how often it takes each measured item. One
+# network of DSA serves ten matches and is trained for 50 steps after nine of them; MTT trains 100
+# experts for 21 epochs of 500 times a hundred images; BPTT's window lies anywhere in 300 steps.
+SCHEDULES: dict[str, tuple[str, Mapping[str, int]]] = {
+    "dm": ("20,000 steps", {"dm": 20_000}),
+    "dsa": ("1000 networks, ten matches each", {"dsa": 10_000, "step": 1000 * 9 * 50}),
+    "mtt": (
+        "5000 outer steps of 30; 100 experts", {"mtt": 5000 * 3, "step": (100 * 21 * 500)},
+    ),
+    "bptt": (
+        "5000 outer steps, 60 of 300 differentiated", {"step": 5000 * 180, "pull": 5000 * 60},
+    ),
+}  # fmt: skip
+
+
+def night(folder: Path = RECORDED) -> Markdown:
+    """Core-hours of the published schedules: seconds of a measured step, times the steps."""
+    made = load_json(folder / "benchmarks" / "core-cpu.json")
+    head = "| method | published schedule | full size, plain | full size | laptop scale |"
+    lines = [head, "|---" * 5 + "|"]
+    for tag, (schedule, counts) in SCHEDULES.items():
+        hours = [
+            _hours(made["items"], counts, ending, side)
+            for ending, side in (("", "plain"), ("", "bfloat16"), ("-laptop", "bfloat16"))
+        ]
+        lines.append(f"| {LABELS[tag]} | {schedule} | " + " | ".join(hours) + " |")
+    return Markdown("\n".join(lines) + f"\n\n{made['device']}, {made['date']}")
+
+
+def _hours(items: Mapping[str, Any], counts: Mapping[str, int], ending: str, side: str) -> str:
+    if any(name + ending not in items for name in counts):
+        return "not measured"
+    seconds = sum(n * items[i + ending][side]["seconds"]["median"] for i, n in counts.items())
+    return f"{seconds / 3600:.1f} h"

@@ -137,8 +137,8 @@ def train_steps(
     yield parameters
     for epoch in count():
         draws = generator(seed, "epoch", epoch, device=real.device)
-        for (rows,) in _batches(len(real.train_images), recipe.batch, [draws]):
-            x, y = real.train_images[rows], real.train_labels[rows]
+        for rows in _batches(len(real.train_images), recipe.batch, [draws]):
+            x, y = real.train_images[rows][0], real.train_labels[rows][0]  # of the one network
             theta.grad = gradient(x, y)
             optimizer.step()
             yield parameters
@@ -156,7 +156,7 @@ def _gradient(
     net: nn.Module,
     theta: Tensor,
     parameters: Parameters,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     compiled: bool,
 ) -> Function:
     """The gradient (m, p) of every network's own loss at theta as it is when this is called."""
@@ -185,10 +185,11 @@ def in_parts(gradient: Function, most: int) -> Function:
         axis = x.ndim - 4  # images lie along it: shared by all networks, or their own
         if x.shape[axis] <= most:
             return gradient(x, y, weights)
-        total, n = 0, x.shape[axis]
+        total: Any = 0
+        n = x.shape[axis]
         for rows in torch.arange(n, device=x.device).split(most):
-            own = None if weights is None else weights[:, rows]
-            share = len(rows) / n if own is None else (own.sum(1) / weights.sum(1))[:, None]
+            own: Any = None if weights is None else weights[:, rows]
+            share = len(rows) / n if weights is None else (own.sum(1) / weights.sum(1))[:, None]
             part = gradient(x.index_select(axis, rows), y.index_select(axis, rows), own)
             total = total + share * part
         return total

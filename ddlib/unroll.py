@@ -31,7 +31,7 @@ from ddlib.training import mean_loss
 
 State = tuple[Tensor, ...]  # theta (m, p) of m networks first, then the optimizer's memory
 Step = Callable[..., State]  # state, x, y, lr, i -> state
-Pull = Callable[..., tuple]  # state, x, y, lr, i, adjoint -> the adjoint's share of each
+Pull = Callable[..., tuple[Any, ...]]  # state, x, y, lr, i, adjoint -> the adjoint's share of each
 Labels = Int[Tensor, " n"] | Float[Tensor, "n k"]
 Rate = Float[Tensor, ""]
 
@@ -210,7 +210,8 @@ class _Adjoint(torch.autograd.Function):
     ) -> State:
         ctx.chain = loss, rule, steps
         ctx.save_for_backward(*tensors)
-        *between, last = train_through(loss, rule, tensors[3:], *tensors[:3], steps)
+        images, labels, lr, *start = tensors
+        *between, last = train_through(loss, rule, tuple(start), images, labels, lr, steps)
         ctx.between = between  # neither inputs nor outputs: those would keep themselves alive
         return last
 

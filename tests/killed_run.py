@@ -1,5 +1,7 @@
 """A script: one distillation left alone, and the same one killed again and again until it is done.
 
+    python killed_run.py FOLDER [compiled]
+
 Every attempt is a forked child of one process, so that the imports are paid once.
 """
 
@@ -26,8 +28,8 @@ def die_after(calls: int, seconds: float) -> None:
     count = iter(range(1, STEPS + 1))
     objective = ddlib.DistributionMatching.objective
 
-    def armed(self: ddlib.DistributionMatching, *arguments: object) -> Callable:
-        loss = objective(self, *arguments)
+    def armed(self: ddlib.DistributionMatching, *arguments: object, **more: object) -> Callable:
+        loss = objective(self, *arguments, **more)
 
         def counted(*step: object) -> torch.Tensor:
             if next(count) == calls:
@@ -52,8 +54,9 @@ def attempt(real: ddlib.ImageData, folder: Path, arm: Callable[[], None] | None 
         if arm:
             arm()
         made = ddlib.distill(
-            real, METHOD, seed=3, checkpoint=folder / "checkpoint", checkpoint_seconds=0
-        )
+            real, METHOD, seed=3, checkpoint=folder / "checkpoint", checkpoint_seconds=0,
+            compiled="compiled" in sys.argv,
+        )  # fmt: skip
         history = {f"step {shot.step}": shot.images for shot in made.history}
         losses = [shot.loss for shot in made.history[1:]]
         save_tensors(folder / "done", {"images": made.images, **history}, {"losses": losses})

@@ -13,29 +13,26 @@ from multiprocessing import get_context
 import accelerator
 import numpy as np
 import pytest
+import small
 import torch
 from accelerator import DEVICE
+from small import few
 from torch import Tensor
 
 import ddlib
 from ddlib.analysis import bias
 from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.experiment.asking import ask, questions
 from ddlib.presets import METHODS
 from ddlib.studies import OWN_DATA, Study, recorded_sets
 
 # Each question with the name of its own tests' settings, and what a few digits need beside them.
 QUESTIONS = {
-    "agreement": ("TINY", {}),
     "bias": ("SETTINGS", {"levels": (0.6,), "sizes": (10,), "marks": (2,), "sets": 1, "nets": 1}),
     "ceiling": ("SMALL", {"nets": 1, "epochs": 1}),
-    "curvature": ("SMALL", {"pool": 400, "real": 20}),
     "influence": ("SMALL", {"each": 5}),
-    "mixing": ("SMALL", {}),
-    "recognition": ("QUICK", {}),
     "semantics": ("SMALL", {"draws": 1, "nets": 1, "steps": 2}),
     "traits": ("SMALL", {"fitted": 5}),
-    "transfer": ("SETTINGS", {"widths": (), "sets": 1, "nets": 1}),
-    "when_learned": ("SHORT", {}),
 }
 
 
@@ -54,14 +51,6 @@ def start() -> None:
     PROTOCOLS.update({name: replace(recipe, epochs=3) for name, recipe in PROTOCOLS.items()})
 
 
-def few(data: str, device: str) -> ddlib.ImageData:
-    """400 training and 100 test images."""
-    real = ddlib.load(data)
-    parts = {k: getattr(real, k)[:400] for k in ("train_images", "train_labels")}
-    parts |= {k: getattr(real, k)[:100] for k in ("test_images", "test_labels")}
-    return replace(real, **parts).to(device)
-
-
 def distilled(tag: str, device: str) -> dict[str, Tensor]:
     method = ddlib.preset(tag, 1, "fast")
     short = replace(method, steps=2) if method.steps else method
@@ -76,6 +65,19 @@ def evaluated(protocol: str, device: str) -> dict[str, Tensor]:
 
 def studied(question: str, device: str) -> dict[str, Tensor]:
     return study(question, device).arrays
+
+
+def asked(question: str, device: str) -> dict[str, Tensor]:
+    """All numbers and arrays of a record, column by column."""
+    record = ask(question, small.bench(device), small.PLANS[question])
+    found = dict(record.arrays)
+    for name, column in record.table.drop(columns=["seconds"], errors="ignore").items():
+        known = column.dropna()
+        if isinstance(known.iloc[0], Tensor):
+            found[name] = torch.cat([t.flatten().double() for t in known])
+        elif not isinstance(known.iloc[0], str):
+            found[name] = torch.tensor(known.astype(float).to_numpy())
+    return found
 
 
 @cache  # traits ask for the study of influence once more
@@ -99,6 +101,7 @@ def both(find: Callable[[str, str], dict[str, Tensor]], what: str) -> list[dict[
         *((distilled, tag) for tag in METHODS),
         *((evaluated, protocol) for protocol in PROTOCOLS),
         *((studied, question) for question in QUESTIONS),
+        *((asked, question) for question in questions()),
     ],
 )
 def test_found_on_an_accelerator_as_on_the_cpu(elsewhere: Executor, find, what: str) -> None:
@@ -126,7 +129,7 @@ def test_a_set_begins_alike_on_every_device(elsewhere: Executor) -> None:
 
 
 def test_every_question_is_asked() -> None:
-    assert set(QUESTIONS) == set(ddlib.studies.QUESTIONS)
+    assert {*QUESTIONS, *questions()} == set(ddlib.studies.QUESTIONS)
 
 
 def refused() -> list[str]:

@@ -3,27 +3,33 @@
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 
 import nbformat
+import pandas as pd
 import pytest
 from scipy.stats import sem, ttest_ind
 from scipy.stats import t as student
 
-from ddlib.claims import (
+from ddlib.experiment.claims import (
     VERDICTS,
     accord,
     beside,
     corrections,
+    findings,
     interval,
     judge_effect,
     judge_level,
     judge_order,
     ledger,
+    values_of,
 )
+from ddlib.experiment.records import Record, load_record
 from ddlib.results import RECORDED, Result
-from ddlib.studies import findings, load_study
+from ddlib.studies import findings as study_findings
+from ddlib.studies import load_study
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,7 +96,6 @@ def test_interval_is_students() -> None:
 
 
 def test_recorded_results_change_the_verdict(tmp_path: Path) -> None:
-    (tmp_path / "claims.json").write_text((RECORDED / "claims.json").read_text())
     assert {row.verdict for row in ledger(folder=tmp_path)} == {"not tried"}
     result(48.0, 49.0).save(tmp_path)
     rows = {row.id: row for row in ledger(folder=tmp_path)}
@@ -132,11 +137,17 @@ def expected(claim: dict) -> str:
     )
 
 
+@cache
+def found_in(name: str) -> pd.DataFrame:
+    return findings(load_record(name))
+
+
 def expected_effect(claim: dict) -> str:
     """The same for a study: how far the mean of a finding is above zero."""
-    if not (RECORDED / "studies" / f"{claim['study']}.safetensors").exists():
-        return "not tried"
-    values = findings(load_study(claim["study"]))[claim["finding"]]
+    if "record" in claim:
+        values = values_of(found_in(claim["record"]), **claim["where"])
+    else:
+        values = study_findings(load_study(claim["study"]))[claim["finding"]]
     if len(values) < 2:
         return "not reached"  # nothing says how uncertain it is
     mean, half = fmean(values), student.ppf(0.975, len(values) - 1) * sem(values)
@@ -156,37 +167,50 @@ def test_corrections_say_what_was_mended_and_where_to_see_it() -> None:
         assert all(row.values()), row
 
 
+def effects() -> list[dict]:
+    """The claims about questions, read from their files."""
+    found = []
+    for path in (ROOT / "ddlib" / "questions").glob("*/claims.json"):
+        own = json.loads(path.read_text())
+        found += [{"kind": "effect", "record": own["record"], **c} for c in own["claims"]]
+    return found
+
+
 def test_every_verdict_follows_from_the_recorded_numbers() -> None:
-    claims = json.loads((RECORDED / "claims.json").read_text())["claims"]
+    claims = json.loads((RECORDED / "claims.json").read_text())["claims"] + effects()
     rows = {row.id: row.verdict for row in ledger()}
     assert rows == {claim["id"]: expected(claim) for claim in claims}
     assert len(rows) == len(claims), "two claims share an id"
     assert set(rows.values()) <= set(VERDICTS)
 
 
+def times(record: Record, factor: float) -> Record:
+    """A record whose findings are all so many times as large."""
+    values = [c for c in record.table if record.table[c].dtype == "float64"]
+    return replace(record, table=record.table.assign(**(factor * record.table[values])))
+
+
 def test_a_repeat_is_judged_by_the_same_rules_beside_the_record() -> None:
-    study = load_study("cifar10x16-mixing")
-    weak = replace(study, arrays={k: v / 2 for k, v in study.arrays.items()})
+    record = load_record("cifar10x16-mixing")
+    weak = times(record, 0.5)
     pairs = beside(weak)
     assert [row.id for row, _ in pairs] == [here.id for _, here in pairs]
     rows = {row.id: row for row in ledger()}
     assert all(book == rows[book.id] for book, _ in pairs)
-    content = json.loads((RECORDED / "claims.json").read_text())["claims"]
-    mine = {c["id"]: c for c in content if c.get("study") == study.name}
+    mine = {c["id"]: c for c in effects() if c["record"] == record.name}
     assert {book.id for book, _ in pairs} == set(mine)
+    found = findings(record)
     for _, here in pairs:
         claim = mine[here.id]
-        assert (
-            here.ours.split()[0]
-            == f"{fmean(findings(study)[claim['finding']]) / 2:.{claim['digits']}f}"
-        )
+        mean = fmean(values_of(found, **claim["where"]))
+        assert here.ours.split()[0] == f"{mean / 2:.{claim['digits']}f}"
     assert any(here.verdict == "weaker" for book, here in pairs if book.verdict == "reproduced")
     same = sum(book.verdict == here.verdict for book, here in pairs)
     shown = [[float(row.ours.split()[0]) for row in pair] for pair in pairs]
     sign = len(mine) - sum(book > 0 and here == 0 for book, here in shown)  # half of little is 0.0
     assert accord(pairs) == {"claims": len(mine), "sign": sign, "verdict": same, "opposed": 0}
     assert same < len(mine)
-    against = beside(replace(study, arrays={k: -v for k, v in study.arrays.items()}))
+    against = beside(times(record, -1))
     decided = [
         book for book, _ in pairs if book.verdict in ("reproduced", "weaker", "contradicted")
     ]

@@ -9,10 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers import toy_data
+from PIL import Image
 
 import ddlib
 from ddlib.data import NAMES, check_ipc, sample_per_class, shapes
 from ddlib.seeds import generator
+from ddlib.sources import PHOTOS
 
 SIZES = (7, 4, 9)
 
@@ -59,7 +61,7 @@ def test_unknown_dataset_lists_the_valid_ones() -> None:
     assert all(name in str(error.value) for name in NAMES)
 
 
-@pytest.mark.parametrize("name", ["digits", "shapes"])
+@pytest.mark.parametrize("name", ["digits", "shapes", "photos"])
 def test_training_pixels_have_mean_zero_and_spread_one(name: str) -> None:
     real = ddlib.load(name)
     std, mean = torch.std_mean(real.train_images, dim=(0, 2, 3))
@@ -177,3 +179,25 @@ def test_same_standardization_for_both_splits() -> None:
     mean, std = (torch.tensor(v)[:, None, None] for v in (real.mean, real.std))
     corner = (real.test_images * std + mean)[:, :, 0, 0].mean(1)  # no shape reaches a corner
     assert F.mse_loss(corner, attributes["background"]) < 0.05**2
+
+
+def test_photos_are_five_balanced_classes_that_come_with_the_package() -> None:
+    real = ddlib.load("photos")
+    assert real.classes == ("airplane", "automobile", "cat", "ship", "truck")
+    assert real.shape == (3, 16, 16)
+    assert real.train_labels.bincount().tolist() == [300] * 5
+    assert real.test_labels.bincount().tolist() == [180] * 5
+    both = torch.cat([real.train_images, real.test_images]).flatten(1)
+    assert len(both.unique(dim=0)) == len(both)
+    assert sum(file.stat().st_size for file in PHOTOS.iterdir()) < 1_200_000
+
+
+def test_photos_are_tiles_of_their_sheets_in_order() -> None:
+    """The 21st photograph of a class begins the second row of its sheet of twenty columns."""
+    real = ddlib.load("photos")
+    mean, std = (torch.tensor(v)[:, None, None] for v in (real.mean, real.std))
+    pixels = (real.test_images * std + mean) * 255
+    with Image.open(PHOTOS / "test-ship.webp") as sheet:
+        ships = torch.from_numpy(np.array(sheet)).permute(2, 0, 1).float()
+    torch.testing.assert_close(pixels[540], ships[:, :16, :16], atol=1e-3, rtol=0)
+    torch.testing.assert_close(pixels[561], ships[:, 16:32, 16:32], atol=1e-3, rtol=0)

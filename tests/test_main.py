@@ -13,9 +13,9 @@ import ddlib
 from ddlib import __main__ as command_line
 from ddlib.__main__ import main
 from ddlib.analysis.evaluation import PROTOCOLS
-from ddlib.claims import beside
+from ddlib.experiment.claims import beside
+from ddlib.experiment.records import Record, load_record
 from ddlib.presets import METHODS, made_by
-from ddlib.studies import Study, load_study
 from ddlib.training import Recipe
 
 Capture = pytest.CaptureFixture[str]
@@ -53,10 +53,10 @@ def test_distill_then_evaluate(tmp_path: Path, capsys: Capture, digits: ddlib.Im
 def test_repeat_prints_what_the_book_has_and_what_came_out(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = load_study("cifar10x16-mixing")
+    study = load_record("cifar10x16-mixing")
     asked = []
 
-    def answer(question: str, profile: str, work: Path) -> Study:
+    def answer(question: str, profile: str, work: Path) -> Record:
         asked.append((question, profile, work))
         return study
 

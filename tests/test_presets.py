@@ -67,6 +67,24 @@ def test_profile_comes_from_the_environment(
     assert ddlib.profile() == profile
 
 
+@pytest.mark.parametrize(
+    ("gpu", "given", "says"), [(True, None, True), (True, "laptop", False), (False, None, False)]
+)
+def test_who_has_a_gpu_and_has_not_chosen_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    gpu: bool,
+    given: str | None,
+    says: bool,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.delenv("DDLIB_PROFILE", raising=False)
+    if given:
+        monkeypatch.setenv("DDLIB_PROFILE", given)
+    ddlib.profile()
+    assert ('PROFILE = "colab"' in capsys.readouterr().out) == says
+
+
 def test_every_profile_runs_on_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert ddlib.device_for("full") == ddlib.device_for("laptop") == "cpu"

@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from ddlib.instruments import influences, rankings, rounds
+from ddlib.instruments import influences, rounds
+from ddlib.questions.shared import rankings
 from ddlib.seeds import generator
 
 CLASSES = torch.tensor([0, 0, 1, 1])

@@ -17,10 +17,10 @@ from ddlib.data import shapes
 from ddlib.ensemble import unflatten
 from ddlib.instruments.attributes import ATTRIBUTES, Probe, border, fidelity, known
 from ddlib.instruments.permutation import association, likeness, permutation_test
-from ddlib.instruments.pixels import pixels_of
 from ddlib.instruments.single_images import TakenApart, reliability
 from ddlib.networks import build
 from ddlib.presets import METHODS
+from ddlib.questions.shared.pixels import pixels_of
 from ddlib.seeds import generator
 from ddlib.studies import Keeper, Study, Tensors, load_study
 from ddlib.training import logits, train

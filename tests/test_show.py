@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -14,7 +15,7 @@ from PIL import Image
 
 from ddlib import show, tables
 from ddlib.methods.distribution import mean_feature_distance
-from ddlib.plots.pictures import arranged
+from ddlib.pictures import arranged
 from ddlib.plots.slider import captions
 from ddlib.results import Result, Trace
 
@@ -154,9 +155,20 @@ def test_chosen_rows_come_in_the_order_asked_for() -> None:
 
 
 def test_ledger_tables_do_not_mix_scales() -> None:
-    full, laptop = tables.claims("05").data.split("*Laptop scale")
+    full, laptop = tables.claims("04").data.split("*Laptop scale")
     level = "| herding, ipc 10, protocol augmented |"
     assert level in full
     assert "beats" not in full
     assert "beats" in laptop
     assert level not in laptop
+
+
+def test_passing_prefers_the_readers_function(capsys: pytest.CaptureFixture[str]) -> None:
+    def check(answer: Callable[[], int]) -> None:
+        assert answer() == 2
+
+    assert show.passing(check, one := lambda: 2, lambda: 2) is one
+    for bad in (lambda: 3, lambda: 1 / 0):
+        assert show.passing(check, bad, one) is one
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["(with your own function)"] + 2 * ["(with the function of the solution)"]

@@ -10,9 +10,9 @@ import ddlib
 from ddlib import ensemble
 from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.ensemble import cached_images, graph_images, initialize_many
-from ddlib.instruments.predictions import predictions
 from ddlib.methods.distribution import mean_feature_distance
 from ddlib.networks import build, fresh
+from ddlib.questions.agreement.predictions import predictions
 from ddlib.seeds import generator
 from ddlib.training import Recipe, logits, mean_loss, train
 

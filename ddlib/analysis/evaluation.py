@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -120,7 +121,8 @@ def evaluate(
         results = [train_and_test(bare, test, network, recipe, seeds, compiled=compiled)]
     else:
         findable(network)
-        threads, bare, test = torch.get_num_threads(), bare.to("cpu"), tuple(t.cpu() for t in test)
+        threads, bare = torch.get_num_threads(), bare.to("cpu")
+        test = real.test_images.cpu(), real.test_labels.cpu()
         given = bare, test, network, recipe
         tasks = [
             executor.submit(train_and_test, *given, [s], threads, compiled, in_turn(real.device, i))
@@ -188,14 +190,15 @@ def train_and_test(
     if threads:
         torch.set_num_threads(threads)
     if device:
-        synthetic, test = synthetic.to(device), tuple(t.to(device) for t in test)
+        synthetic, test = synthetic.to(device), (test[0].to(device), test[1].to(device))
     images, labels = synthetic.images, synthetic.labels
-    net = build(network, tuple(images.shape[1:]), len(synthetic.classes))
+    c, h, w = images.shape[1:]
+    net = build(network, (c, h, w), len(synthetic.classes))
     together = networks_at_once(net, images, recipe)
     if compiled is None:
         compiled = worth_compiling(net, images, recipe)
-    how = {"together": together, "compiled": compiled}
-    pairs = []
+    how: dict[str, Any] = {"together": together, "compiled": compiled}
+    pairs: list[tuple[float, float]] = []
     for i in range(0, len(seeds), together):
         parameters = train(net, images, labels, recipe, seeds[i : i + together], **how)
         right = logits(net, parameters, test[0], compiled=compiled).argmax(2) == test[1]

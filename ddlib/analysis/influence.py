@@ -15,10 +15,10 @@ from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.instruments import influence_gaps, influences, rounds
 from ddlib.instruments.leaving_out import HALVES, first_rows, left_out
-from ddlib.instruments.pixels import pixels_of
-from ddlib.instruments.rankings import pairs
 from ddlib.instruments.retraining import SUBSTITUTES, Trainer
 from ddlib.networks import build
+from ddlib.questions.shared.pixels import pixels_of
+from ddlib.questions.shared.rankings import pairs
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe
 

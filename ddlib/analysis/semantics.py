@@ -17,8 +17,6 @@ from ddlib.distillation import Method, distill
 from ddlib.instruments.attributes import ATTRIBUTES, Probe, fidelity, known
 from ddlib.instruments.leaving_out import each_alone, losses_on, with_all_and_without
 from ddlib.instruments.permutation import QUANTILES, by_class, permutation_test, shared_gap
-from ddlib.instruments.pixels import pixels_of
-from ddlib.instruments.probes import most_alike
 from ddlib.instruments.single_images import (
     WORN,
     TakenApart,
@@ -29,6 +27,8 @@ from ddlib.instruments.single_images import (
 )
 from ddlib.networks import build
 from ddlib.presets import METHODS
+from ddlib.questions.shared.pixels import pixels_of
+from ddlib.questions.shared.starts import most_alike
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once, together
 from ddlib.training import Recipe, logits, train

@@ -19,10 +19,10 @@ from ddlib.ensemble import loaded
 from ddlib.instruments.influences import averaged
 from ddlib.instruments.leaving_out import first_rows
 from ddlib.instruments.permutation import QUANTILES, by_class, permutation_test
-from ddlib.instruments.pixels import pixels_of
-from ddlib.instruments.probes import starting_rows
 from ddlib.instruments.traits import Encode, Traits, blinded, clusters, measure, nearest
 from ddlib.networks import build
+from ddlib.questions.shared.pixels import pixels_of
+from ddlib.questions.shared.starts import starting_rows
 from ddlib.seeds import generator
 from ddlib.studies import Keep, Sets, Study, Tensors, at_once, load_study, together
 from ddlib.training import Recipe, train

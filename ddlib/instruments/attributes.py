@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ddlib.data import ImageData
 from ddlib.instruments.permutation import TINY
-from ddlib.instruments.pixels import pixels_of
+from ddlib.questions.shared.pixels import pixels_of
 from ddlib.shapes import COLORS
 
 ATTRIBUTES = ("color", "position", "size", "background")

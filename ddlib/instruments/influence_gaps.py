@@ -4,8 +4,8 @@ from itertools import product
 
 from ddlib.instruments import rounds
 from ddlib.instruments.influences import TOP
-from ddlib.instruments.rankings import by_network
 from ddlib.instruments.retraining import NOISES
+from ddlib.questions.shared.rankings import by_network
 from ddlib.studies import Study
 
 

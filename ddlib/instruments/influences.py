@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ddlib.instruments.attribution import datamodeling_score
 from ddlib.instruments.leaving_out import HALVES
-from ddlib.instruments.rankings import (
+from ddlib.instruments.retraining import NOISES, SUBSTITUTES
+from ddlib.questions.shared.rankings import (
     centered,
     correlation,
     distinct,
@@ -27,7 +28,6 @@ from ddlib.instruments.rankings import (
     standardized,
     top,
 )
-from ddlib.instruments.retraining import NOISES, SUBSTITUTES
 from ddlib.studies import together
 
 ATTRIBUTIONS = ("leave-one-out", "other networks", *SUBSTITUTES, "own class")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ddlib.instruments.influences import TOP
 from ddlib.instruments.leaving_out import each_alone
-from ddlib.instruments.rankings import distinct, every_pair, itself_and_others, overlap, top
+from ddlib.questions.shared.rankings import distinct, every_pair, itself_and_others, overlap, top
 from ddlib.studies import Study
 
 _ROUND = ("round", "usual")

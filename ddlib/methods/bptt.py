@@ -94,7 +94,7 @@ class BPTT:
 
         return loss
 
-    def passes(self, real: ImageData) -> int | float:
+    def passes(self, real: ImageData) -> float:
         """One gradient is three passes; one adjoint step takes the gradient of another, nine."""
         k, window = len(real.classes), self.window or self.inner_steps
         batch = min(self.batch or k * self.ipc, k * self.ipc)

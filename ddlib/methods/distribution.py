@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import ClassVar
 
@@ -62,9 +62,9 @@ class DistributionMatching:
 
         return loss
 
-    def passes(self, real: ImageData) -> int | float:
+    def passes(self, real: ImageData) -> float:
         """Features of the real images; features of the synthetic ones, and their gradient."""
-        return 1.0 * self.steps * len(real.classes) * (self.batch_real + 3 * self.ipc)
+        return float(self.steps * len(real.classes) * (self.batch_real + 3 * self.ipc))
 
 
 def mean_feature_distance(
@@ -98,7 +98,7 @@ def mean_feature_distance(
         value = (target[rows] - mean_features(embed, images)).square().sum()
         values.append(value.detach())
         slopes.append(torch.autograd.grad(value, images)[0])
-    return tied(sum(values), torch.cat(slopes).flatten(), synthetic.flatten())
+    return tied(reduce(torch.add, values), torch.cat(slopes).flatten(), synthetic.flatten())
 
 
 def mean_features(
@@ -119,7 +119,7 @@ def compiled_distance(
     """`mean_feature_distance` in the embedding of `net` by compiled functions."""
     embed = function_of(net, embedding_of, compiled=True)
     pull = function_of(net, distance_of, compiled=True)
-    weights = {name: p for name, p in net.embed.named_parameters()}
+    weights = {name: p for name, p in net.get_submodule("embed").named_parameters()}
     target = mean_features(partial(embed, weights), real, chunk)
     gradient, value = pull(weights, target, synthetic)
     return tied(value, gradient.flatten(), synthetic.flatten())
@@ -127,7 +127,8 @@ def compiled_distance(
 
 def embedding_of(net: nn.Module) -> Function:
     """Weights of the embedding and images to features."""
-    return lambda weights, images: functional_call(net.embed, weights, (images,))
+    embed = net.get_submodule("embed")
+    return lambda weights, images: functional_call(embed, weights, (images,))
 
 
 def distance_of(net: nn.Module) -> Function:

@@ -4,6 +4,7 @@ Networks get the same training signal from the synthetic images as from the real
 """
 
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -91,7 +92,7 @@ class GradientMatching:
 
         return loss
 
-    def passes(self, real: ImageData) -> int | float:
+    def passes(self, real: ImageData) -> float:
         """Three for a gradient, nine for one that is differentiated by its images."""
         k = len(real.classes)
         matches = self.steps * k * (3 * self.batch_real + 9 * self.ipc)
@@ -176,11 +177,9 @@ def class_gradients(
     """
     k, n = images.shape[:2]
     own = torch.arange(k, device=images.device) if classes is None else classes
-    gradient, copies, total = (
-        function_of(net, gradient_of, compiled=compiled),
-        theta.repeat(k, 1),
-        0,
-    )
+    gradient = function_of(net, gradient_of, compiled=compiled)
+    copies = theta.repeat(k, 1)
+    total = torch.zeros_like(copies)
     for part in images.split(chunk or n, 1):
         found, _ = gradient(copies, part, own[:, None].expand(part.shape[:2]))
         total = total + found * (part.shape[1] / n)
@@ -202,7 +201,7 @@ def gradient_distance(real: Parameters, synthetic: Parameters) -> Float[Tensor, 
     tensor(1.)
     """
     weights = [name for name, g in real.items() if g.ndim > 2]
-    return sum(row_distance(real[name], synthetic[name]).sum() for name in weights)
+    return reduce(torch.add, (row_distance(real[n], synthetic[n]).sum() for n in weights))
 
 
 def row_distance(

@@ -6,7 +6,7 @@ Late segments with learned soft labels are Guo et al. (ICLR 2024).
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -99,12 +99,12 @@ class TrajectoryMatching:
 
         return loss
 
-    def passes(self, real: ImageData) -> int | float:
+    def passes(self, real: ImageData) -> float:
         """Three for a gradient, of experts and of students, and nine for a student's adjoint."""
         n = len(real.classes) * self.ipc
         epochs = self.max_start - 1 + self.expert_epochs
         students = self.steps * self.nets * self.inner_steps * min(self.batch or n, n)
-        return 3.0 * self.experts * epochs * len(real.train_images) + 12 * students
+        return float(3 * self.experts * epochs * len(real.train_images) + 12 * students)
 
     def expert_paths(
         self, real: ImageData, folder: Path | None = None, *, compiled: bool = False
@@ -122,7 +122,7 @@ class TrajectoryMatching:
             augment=augment.kinds_for(real) if self.augment else (),
         )
         seeds = range(EXPERT_SEED, EXPERT_SEED + self.experts)
-        more = {"precision": self.precision, "compiled": compiled}
+        more: dict[str, Any] = {"precision": self.precision, "compiled": compiled}
         return train_experts(real, self.network, recipe, seeds, folder, **more)
 
 

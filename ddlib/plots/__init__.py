@@ -2,10 +2,11 @@
 
 from ddlib.plots.comparison import comparison
 from ddlib.plots.gallery import gallery
+from ddlib.plots.marks import forest, lines, matrix, sheet, strip
 from ddlib.plots.sets import accuracies, accuracy_by_ipc, distances, images
 from ddlib.plots.slider import control, slider
-from ddlib.plots.style import LOOKS, Look
-from ddlib.plots.text import attempt, source
+from ddlib.plots.style import LOOKS, Look, finish, legend_below, panels
+from ddlib.plots.text import attempt, passing, source
 
 __all__ = [
     "LOOKS",
@@ -16,8 +17,17 @@ __all__ = [
     "comparison",
     "control",
     "distances",
+    "finish",
+    "forest",
     "gallery",
     "images",
+    "legend_below",
+    "lines",
+    "matrix",
+    "panels",
+    "passing",
+    "sheet",
     "slider",
     "source",
+    "strip",
 ]

@@ -13,8 +13,8 @@ from IPython.display import HTML
 from jaxtyping import UInt8
 from torch import Tensor
 
+from ddlib.pictures import png
 from ddlib.plots.page import script, style
-from ddlib.plots.pictures import png
 
 # A test image by its place in the pool, how much its loss changes, the same in spreads, and in how
 # many networks the sign is the same.

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from IPython.display import HTML
 
 from ddlib.distilled import DistilledSet
+from ddlib.pictures import png
 from ddlib.plots.page import style
-from ddlib.plots.pictures import png
 from ddlib.plots.style import LOOKS
 
 

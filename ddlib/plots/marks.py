@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from torch import Tensor
 
-from ddlib.plots.pictures import arranged
+from ddlib.pictures import arranged
 from ddlib.plots.style import GRAY, LETTER, LOOKS, SMALL, Look, beside, name_rows
 
 MOST = 6  # series on one axis

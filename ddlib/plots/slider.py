@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from IPython.display import HTML, display
 
+from ddlib.pictures import png
 from ddlib.plots.page import script, style
-from ddlib.plots.pictures import png
 from ddlib.plots.sets import images
 from ddlib.plots.style import LOOKS
 from ddlib.results import Trace

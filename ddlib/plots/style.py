@@ -26,6 +26,8 @@ MARKS = {
     "random": ("#7F7F7F", "o"),
     "herding": ("#7F7F7F", "^", "--"),
     "kcenter": ("#7F7F7F", "v", ":"),
+    "averages": ("#7F7F7F", "p", "--"),
+    "kmeans": ("#7F7F7F", "h", "-."),
     "bptt": ("#E69F00", "P"),
     "dm": ("#0072B2", "s"),
     "dc": ("#009E73", "D"),

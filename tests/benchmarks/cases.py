@@ -80,9 +80,11 @@ def dm_plain(device: str) -> Work:
     return repeated(step, device)
 
 
-def outer_steps(real: ImageData, method: LearningMethod, device: str) -> Work:
+def outer_steps(
+    real: ImageData, method: LearningMethod, device: str, *, compiled: bool = False
+) -> Work:
     """Outer steps of a method as `ddlib.distill` takes them."""
-    objective = method.objective(real, 0)
+    objective = method.objective(real, 0, compiled=compiled)
     learned = method.initialize(real, 0)
     for variable in learned.values():
         variable.requires_grad_(variable.is_floating_point())

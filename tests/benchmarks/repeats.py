@@ -11,7 +11,7 @@ import argparse
 import time
 from pathlib import Path
 
-from ddlib.claims import accord, beside
+from ddlib.experiment.claims import accord, beside
 from ddlib.files import load_json, save_json
 from ddlib.memory import keep_freed_memory
 from ddlib.presets import device_for
@@ -27,8 +27,8 @@ def measured(question: str, work: Path) -> dict:
     """
     started = time.monotonic()
     study = repeat_study(question, work=work)
-    seconds = max(time.monotonic() - started, study.passport["seconds"])
-    made = {k: study.passport[k] for k in ("commit", "device", "date")}
+    seconds = max(time.monotonic() - started, study.provenance["seconds"])
+    made = {k: study.provenance[k] for k in ("commit", "device", "date")}
     return {"seconds": round(seconds, 1), **accord(beside(study)), **made}
 
 

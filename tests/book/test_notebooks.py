@@ -12,7 +12,7 @@ from book.address import repository
 from book.execute import EXECUTED, ROOT, notebooks
 
 SETUP = f"""\
-# Runs anywhere: installs ddlib where it is missing (Colab), moves nothing else.
+# @title Set-up: installs ddlib where it is missing (Colab), moves nothing else
 import importlib.util
 
 if importlib.util.find_spec("ddlib") is None:
@@ -44,9 +44,37 @@ def test_is_stored_without_outputs(name: str) -> None:
 def test_begins_with_setup_and_parameters(name: str) -> None:
     setup, parameters = code_cells(ROOT / name)[:2]
     assert setup.source == SETUP
-    assert tags(setup) == {"setup"}
+    assert tags(setup) - {"remove-cell"} == {"setup", "hide-input"}
     assert parameters.source == "PROFILE = ddlib.profile()"
-    assert tags(parameters) == {"parameters"}
+    assert tags(parameters) - {"remove-cell"} == {"parameters"}
+
+
+def test_what_is_not_read_is_folded(name: str) -> None:
+    """On the page by a tag, in Colab as a form: set-up, settings, checks and solutions."""
+    for cell in code_cells(ROOT / name):
+        marked = tags(cell) & {"setup"} or re.search(r"^SETTINGS = \{", cell.source, re.MULTILINE)
+        exercise = {tag.split("-")[0] for tag in tags(cell)} & {"check", "solution"}
+        if marked or exercise:
+            assert tags(cell) & {"hide-input", "hide-cell"}, cell.source[:200]
+            assert cell.metadata.get("cellView") == "form", cell.source[:200]
+
+
+def test_chapters_carry_their_number(name: str) -> None:
+    cells = nbformat.read(ROOT / name, as_version=4).cells
+    (title,) = re.findall(r"^# (.*)", cells[0].source, re.MULTILINE)
+    number = re.match(r"(\d\d)_", Path(name).name)
+    assert title.startswith(f"{int(number[1])}. ") if number else not title[0].isdigit()
+
+
+def test_sections_are_numbered_without_a_gap(name: str) -> None:
+    cells = nbformat.read(ROOT / name, as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    found = [int(number) for number in re.findall(r"^## (\d+)\. ", prose, re.MULTILINE)]
+    assert found == list(range(1, len(found) + 1))
+    for mentioned in re.findall(
+        r"\bsections? (\d+)", re.sub(r"\[[^]]*\]\([^)]*\), section \d+", "", prose)
+    ):
+        assert not found or int(mentioned) <= len(found), f"there is no section {mentioned}"
 
 
 def test_visible_code_is_short(name: str) -> None:

@@ -1,24 +1,39 @@
-"""Plausible wrong answers to the exercises of chapter 01; every check must turn them down."""
-
-import math
+"""Plausible wrong answers to the exercises of chapter 1; every check must turn them down."""
 
 import torch
 
-
-def wrong_1_one_class(classes, ipc, shape, n_real):
-    return ipc * math.prod(shape), n_real / ipc
+import ddlib
 
 
-def wrong_1_no_channels(classes, ipc, shape, n_real):
-    return classes * ipc * math.prod(shape[1:]), n_real / (classes * ipc)
+def scores(real, method, drawn, judge):
+    made = ddlib.distill(real, method, seed=drawn)
+    return ddlib.evaluate(made, real, nets=1, seed=judge).mean
 
 
-def wrong_1_upside_down(classes, ipc, shape, n_real):
-    return classes * ipc * math.prod(shape), classes * ipc / n_real
+def wrong_1_other_budget(real, method, seeds):
+    chosen = ddlib.RandomSelection(ipc=1)
+    return [scores(real, method, s, s) - scores(real, chosen, s, s) for s in seeds]
 
 
-def wrong_1_whole_ratio(classes, ipc, shape, n_real):
-    return classes * ipc * math.prod(shape), n_real // (classes * ipc)
+def wrong_1_turned_around(real, method, seeds):
+    chosen = ddlib.RandomSelection(ipc=method.ipc)
+    return [scores(real, chosen, s, s) - scores(real, method, s, s) for s in seeds]
+
+
+def wrong_1_one_draw(real, method, seeds):
+    chosen = ddlib.RandomSelection(ipc=method.ipc)
+    return [scores(real, method, s, s) - scores(real, chosen, 0, s) for s in seeds]
+
+
+def wrong_1_same_network(real, method, seeds):
+    chosen = ddlib.RandomSelection(ipc=method.ipc)
+    return [scores(real, method, s, 0) - scores(real, chosen, s, 0) for s in seeds]
+
+
+def wrong_1_mean_only(real, method, seeds):
+    chosen = ddlib.RandomSelection(ipc=method.ipc)
+    found = [scores(real, method, s, s) - scores(real, chosen, s, s) for s in seeds]
+    return sum(found) / len(found)
 
 
 def wrong_2_not_balanced(labels, ipc, draws):

@@ -1,4 +1,4 @@
-"""Plausible wrong answers to the exercises of chapter 02; every check must turn them down."""
+"""Plausible wrong answers to the exercises of chapter 2; every check must turn them down."""
 
 import math
 

@@ -1,21 +1,50 @@
-"""Plausible wrong answers to the exercises of chapter 05; every check must turn them down."""
-
-import torch
+"""Plausible wrong answers to the exercises of chapter 4; every check must turn them down."""
 
 from ddlib import augment
 from ddlib.methods.distribution import mean_feature_distance, mean_features
 
 
-def wrong_1_sums(features, labels, classes):
-    return torch.nn.functional.one_hot(labels, classes).to(features).T @ features
+def one_update(images, optimizer, loss):
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
-def wrong_1_equal_sizes(features, labels, classes):
-    return wrong_1_sums(features, labels, classes) / (len(features) / classes)
+def wrong_1_pairs(embed, real_images, images, optimizer):
+    """The mean distance of all pairs, which also asks that the features be alike."""
+    loss = 0.0
+    for theirs, mine in zip(real_images, images, strict=True):
+        apart = embed(theirs)[:, None] - embed(mine)
+        loss = loss + apart.square().sum(2).mean()
+    return one_update(images, optimizer, loss)
 
 
-def wrong_1_one_mean(features, labels, classes):
-    return features.mean(0)
+def wrong_1_classes_mixed(embed, real_images, images, optimizer):
+    means = [embed(x.flatten(0, 1)).mean(0) for x in (real_images, images)]
+    return one_update(images, optimizer, (means[0] - means[1]).square().sum())
+
+
+def wrong_1_no_square(embed, real_images, images, optimizer):
+    loss = 0.0
+    for theirs, mine in zip(real_images, images, strict=True):
+        loss = loss + (embed(theirs).mean(0) - embed(mine).mean(0)).norm()
+    return one_update(images, optimizer, loss)
+
+
+def wrong_1_mean_over_features(embed, real_images, images, optimizer):
+    loss = 0.0
+    for theirs, mine in zip(real_images, images, strict=True):
+        loss = loss + (embed(theirs).mean(0) - embed(mine).mean(0)).square().mean()
+    return one_update(images, optimizer, loss)
+
+
+def wrong_1_mean_image(embed, real_images, images, optimizer):
+    loss = 0.0
+    for theirs, mine in zip(real_images, images, strict=True):
+        means = [embed(x.mean(0, keepdim=True)) for x in (theirs, mine)]
+        loss = loss + (means[0] - means[1]).square().sum()
+    return one_update(images, optimizer, loss)
 
 
 def wrong_2_two_draws(embed, real, synthetic, draws, kinds):

@@ -1,55 +1,79 @@
-"""Plausible wrong answers to the exercises of chapter 06; every check must turn them down."""
+"""Plausible wrong answers to the exercises of chapter 5; every check must turn them down."""
+
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
+from torch.autograd import grad
 
 
-def wrong_1_distance(g, h):
-    return 1 - torch.cosine_similarity(g.flatten(1), h.flatten(1), dim=1).mean()
+def match(
+    net, real_images, images, optimizer, distance: Callable, create_graph=True, zero=True
+) -> float:
+    """A match with another distance of two gradients, or with another slip."""
+    weights, loss = [p for p in net.parameters() if p.ndim > 1], 0.0
+    for c, pair in enumerate(zip(real_images, images, strict=True)):
+        g, h = (
+            grad(F.cross_entropy(net(x), torch.full((len(x),), c)), weights, create_graph=graph)
+            for x, graph in zip(pair, (False, create_graph), strict=True)
+        )
+        loss = loss + sum(distance(a, b) for a, b in zip(g, h, strict=True))
+    if zero:
+        optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
-def wrong_1_whole_tensor(g, h):
-    return torch.cosine_similarity(g.flatten(), h.flatten(), dim=0)
+def rows(a, b):
+    return 1 - F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)
 
 
-def wrong_1_sum(g, h):
-    return torch.cosine_similarity(g.flatten(1), h.flatten(1), dim=1).sum()
+def wrong_1_no_graph(net, real_images, images, optimizer):
+    return match(net, real_images, images, optimizer, lambda a, b: rows(a, b).sum(), False)
 
 
-def wrong_1_divides_by_zero(g, h):
-    g, h = g.flatten(1), h.flatten(1)
-    return ((g * h).sum(1) / (g.norm(dim=1) * h.norm(dim=1))).mean()
+def wrong_1_whole_tensor(net, real_images, images, optimizer):
+    def distance(a, b):
+        return 1 - F.cosine_similarity(a.flatten(), b.flatten(), dim=0)
+
+    return match(net, real_images, images, optimizer, distance)
 
 
-def wrong_1_leaves_out_zeros(g, h):
-    g, h = g.flatten(1), h.flatten(1)
-    rows = g.norm(dim=1) > 0
-    return torch.cosine_similarity(g[rows], h[rows], dim=1).mean()
+def wrong_1_euclidean(net, real_images, images, optimizer):
+    return match(net, real_images, images, optimizer, lambda a, b: (a - b).square().sum())
 
 
-def wrong_1_each_row(g, h):
-    return torch.cosine_similarity(g.flatten(1), h.flatten(1), dim=1)
+def wrong_1_similarity(net, real_images, images, optimizer):
+    return match(net, real_images, images, optimizer, lambda a, b: -rows(a, b).sum())
 
 
-def wrong_2_always_fresh(steps, outer):
-    return ["fresh", "match"] * steps
+def wrong_1_columns(net, real_images, images, optimizer):
+    return match(net, real_images, images, optimizer, lambda a, b: rows(a.T, b.T).sum())
 
 
-def wrong_2_trains_at_the_end(steps, outer):
-    events = []
-    for i in range(steps):
-        events += ["fresh"] * (i % outer == 0) + ["match", "train"]
-    return events
+def wrong_1_old_gradients(net, real_images, images, optimizer):
+    return match(net, real_images, images, optimizer, lambda a, b: rows(a, b).sum(), zero=False)
 
 
-def wrong_2_fresh_once(steps, outer):
-    return ["fresh", "match"] + ["train", "match"] * (steps - 1)
+def wrong_2_one_division(g, h):
+    apart = sum((a - b).square().sum() for a, b in zip(g, h, strict=True))
+    return apart / sum(a.square().sum() for a in g)
 
 
-def wrong_2_trains_first(steps, outer):
-    events = []
-    for i in range(steps):
-        events += ["fresh", "train", "match"] if i % outer == 0 else ["train", "match"]
-    return events
+def wrong_2_sum(g, h):
+    pairs = zip(g, h, strict=True)
+    return sum((a - b).square().sum() / a.square().sum() for a, b in pairs)
+
+
+def wrong_2_no_square(g, h):
+    pairs = zip(g, h, strict=True)
+    return sum((a - b).norm() / a.norm() for a, b in pairs) / len(g)
+
+
+def wrong_2_by_the_synthetic_length(g, h):
+    pairs = zip(g, h, strict=True)
+    return sum((a - b).square().sum() / b.square().sum() for a, b in pairs) / len(g)
 
 
 def errors_of(weights, features):

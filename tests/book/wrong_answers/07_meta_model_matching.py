@@ -1,30 +1,51 @@
-"""Plausible wrong answers to the exercises of chapter 04; every check must turn them down."""
+"""Plausible wrong answers to the exercises of chapter 7; every check must turn them down."""
 
+import torch.nn.functional as F
 from torch.autograd import grad
+from torch.func import functional_call
 
 
-def wrong_1_old_velocity(theta, v, gradient, lr, momentum):
-    return theta - lr * v, momentum * v + gradient
+def trained(net, theta, images, labels, lr, steps, create_graph=True):
+    theta = {name: p.requires_grad_() for name, p in theta.items()}
+    for _ in range(steps):
+        loss = F.cross_entropy(functional_call(net, theta, (images,)), labels)
+        g = grad(loss, tuple(theta.values()), create_graph=create_graph)
+        theta = {name: p - lr * d for (name, p), d in zip(theta.items(), g, strict=True)}
+    return theta
 
 
-def wrong_1_averaged(theta, v, gradient, lr, momentum):
-    v = momentum * v + (1 - momentum) * gradient
-    return theta - lr * v, v
+def tested(net, theta, images, labels, optimizer):
+    loss = F.cross_entropy(functional_call(net, theta, (images,)), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
-def wrong_1_rate_inside(theta, v, gradient, lr, momentum):
-    v = momentum * v + lr * gradient
-    return theta - v, v
+def wrong_1_own_images(net, theta, images, labels, seen, names, optimizer, lr, steps):
+    end = trained(net, theta, images, labels, lr, steps)
+    return tested(net, end, images, labels, optimizer)
 
 
-def wrong_1_in_place(theta, v, gradient, lr, momentum):
-    v = momentum * v + gradient
-    theta -= lr * v
-    return theta, v
+def wrong_1_one_step(net, theta, images, labels, seen, names, optimizer, lr, steps):
+    end = trained(net, theta, images, labels, lr, 1)
+    return tested(net, end, seen, names, optimizer)
 
 
-def wrong_1_weights_only(theta, v, gradient, lr, momentum):
-    return theta - lr * (momentum * v + gradient)
+def wrong_1_no_graph(net, theta, images, labels, seen, names, optimizer, lr, steps):
+    end = trained(net, theta, images, labels, lr, steps, create_graph=False)
+    return tested(net, end, seen, names, optimizer)
+
+
+def wrong_1_last_step_only(net, theta, images, labels, seen, names, optimizer, lr, steps):
+    almost = trained(net, theta, images, labels, lr, steps - 1)
+    almost = {name: p.detach() for name, p in almost.items()}
+    return tested(net, trained(net, almost, images, labels, lr, 1), seen, names, optimizer)
+
+
+def wrong_1_uphill(net, theta, images, labels, seen, names, optimizer, lr, steps):
+    end = trained(net, theta, images, labels, -lr, steps)
+    return tested(net, end, seen, names, optimizer)
 
 
 def wrong_2_no_identity(loss, theta, images, lr, a):

@@ -1,26 +1,44 @@
-"""Plausible wrong answers to the exercises of chapter 08; every check must turn them down."""
+"""Plausible wrong answers to the exercises of chapter 8; every check must turn them down."""
 
-from math import ceil
 from statistics import fmean, stdev
 
-
-def wrong_1_labels_are_free(ipc, shape, classes):
-    return ipc
+import ddlib
 
 
-def wrong_1_rounds_up(ipc, shape, classes):
-    c, h, w = shape
-    return ceil(ipc * c * h * w / (c * h * w + classes))
+def scores(real, method, seeds, network, judges=None):
+    judges = seeds if judges is None else judges
+    return [
+        ddlib.evaluate(
+            ddlib.distill(real, method, seed=s), real, nets=1, seed=j, network=network
+        ).mean
+        for s, j in zip(seeds, judges, strict=True)
+    ]
 
 
-def wrong_1_one_number_for_each_label(ipc, shape, classes):
-    c, h, w = shape
-    return ipc * c * h * w // (c * h * w + 1)
+def differences(real, one, other, seeds, network, judges=None):
+    pairs = (scores(real, m, seeds, network, judges) for m in (one, other))
+    return [a - b for a, b in zip(*pairs, strict=True)]
 
 
-def wrong_1_all_classes(ipc, shape, classes):
-    c, h, w = shape
-    return classes * ipc * c * h * w // (c * h * w + classes)
+def wrong_1_spread(real, one, other, seeds, network):
+    apart = differences(real, one, other, seeds, network)
+    return fmean(apart), stdev(apart)
+
+
+def wrong_1_turned_around(real, one, other, seeds, network):
+    apart = differences(real, other, one, seeds, network)
+    return fmean(apart), stdev(apart) / len(apart) ** 0.5
+
+
+def wrong_1_same_network(real, one, other, seeds, network):
+    apart = differences(real, one, other, seeds, network, [0] * len(seeds))
+    return fmean(apart), stdev(apart) / len(apart) ** 0.5
+
+
+def wrong_1_not_paired(real, one, other, seeds, network):
+    both = [scores(real, m, seeds, network) for m in (one, other)]
+    error = sum(stdev(b) ** 2 / len(b) for b in both) ** 0.5
+    return fmean(both[0]) - fmean(both[1]), error
 
 
 def wrong_2_takes_the_best(points):

@@ -1,0 +1,1 @@
+"""Agreement of networks on few images with networks that were stopped early."""

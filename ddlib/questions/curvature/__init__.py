@@ -1,0 +1,1 @@
+"""Loss curvature along real training, and what is left to learn there."""

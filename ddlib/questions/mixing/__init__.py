@@ -1,0 +1,1 @@
+"""Mixing real images into a distilled set."""

@@ -1,0 +1,1 @@
+"""Recognition of distilled images by networks that were trained on real data."""

@@ -1,0 +1,1 @@
+"""Transfer of distilled sets to other networks and protocols."""

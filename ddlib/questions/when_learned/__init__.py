@@ -1,0 +1,1 @@
+"""When recognition of distilled images is learned in training on real ones."""

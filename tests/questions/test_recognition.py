@@ -1,0 +1,250 @@
+"""Recognition: what recognizers are shown, how answers are judged, and that a run resumes."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import ddlib
+from ddlib.channels import from_pixels, to_pixels
+from ddlib.data import sample_per_class
+from ddlib.distilled import DistilledSet
+from ddlib.experiment.asking import ask, recorded_sets
+from ddlib.experiment.bench import Bench
+from ddlib.experiment.claims import values_of
+from ddlib.experiment.records import Record
+from ddlib.names import SCALES
+from ddlib.networks import build
+from ddlib.questions.recognition import experiment as recognition
+from ddlib.questions.recognition import figures
+from ddlib.questions.recognition.experiment import PLANS
+from ddlib.questions.recognition.figures import BARS, FILLED, PRINTED
+from ddlib.questions.recognition.findings import findings, learned, level, near, recognized
+from ddlib.questions.recognition.metrics import (
+    class_map,
+    distance_percentile,
+    metrics,
+    neighbor_agreement,
+    places,
+)
+from ddlib.questions.recognition.probes import (
+    LEVELS,
+    VERSIONS,
+    blurred,
+    changed,
+    halves_of,
+    probes_of,
+)
+from ddlib.questions.recognition.recognizers import LONG, MAIN, Recognizer, answer, recognizer
+from ddlib.questions.shared.starts import starting_rows
+from ddlib.seeds import generator
+
+OTHER = ("other",)
+QUICK = replace(
+    PLANS["fast"],
+    recognizers={
+        "convnet-tiny": Recognizer(network="convnet-tiny", epochs=1, seeds=1),
+        "convnet": Recognizer(network="convnet", epochs=2, seeds=2),
+        "convnet-long": Recognizer(network="convnet", epochs=3, seeds=2, halves=OTHER),
+        "convnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=OTHER),
+        "resnet-group": Recognizer(network="convnet-group", epochs=1, seeds=1, halves=OTHER),
+        "resnet-batch": Recognizer(network="convnet-batch", epochs=1, seeds=1, halves=OTHER),
+    },
+    levels=100, company=40, pictured=50,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sets() -> dict:
+    return dict(recorded_sets("digits"))
+
+
+@pytest.fixture(scope="module")
+def record(digits: ddlib.ImageData, sets: dict) -> Record:
+    return ask("recognition", Bench(digits, sets), QUICK)
+
+
+def test_metrics_of_answers_worked_out_by_hand() -> None:
+    logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 1.0]]).log_softmax(1)
+    accuracy, probability, margin = metrics(logits, torch.tensor([0, 2])).tolist()
+    assert accuracy == 50
+    assert margin == pytest.approx((1 - 2) / 2)  # 2 - 1 and 1 - 3
+    p = logits.exp()
+    assert probability == pytest.approx(50 * (p[0, 0] + p[1, 2]).item())
+
+
+def test_neighbors_and_percentiles_on_a_line() -> None:
+    real = torch.tensor([[-1.0], [0.0], [1.0], [9.0], [10.0], [11.0]])
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    images, own = torch.tensor([[0.5], [9.4]]), torch.tensor([0, 0])
+    assert neighbor_agreement(images, own, real, labels, 3).item() == 50
+    assert distance_percentile(images, own, real, labels).tolist() == pytest.approx([100 / 3, 100])
+    near, points = class_map(images.expand(2, 3), real.expand(6, 3), labels)
+    assert near.shape == (2, 2)
+    gap = points[labels == 1, 0].mean() - points[labels == 0, 0].mean()
+    assert gap.item() == pytest.approx(10 * 3**0.5, rel=1e-4)  # the whole distance of the means
+
+
+def test_held_out_images_are_judged_by_the_first_half() -> None:
+    x = torch.randn(40, 3, generator=generator("x"))
+    y = torch.arange(40) % 2
+    found = places(x[20:], y[20:], x, y, 5)
+    assert found["agreement"] == found["agreement_real"]
+    assert found["percentile"] == found["percentile_real"]
+
+
+def test_starts_are_found_by_redrawing_or_by_likeness(digits: ddlib.ImageData) -> None:
+    rows = sample_per_class(digits, 2, generator(3, "initialize")).flatten()
+    noise = 0.3 * torch.randn(20, 1, 8, 8, generator=generator("noise"))
+    made = DistilledSet.of(
+        digits, digits.train_images[rows] + noise, digits.train_labels[rows], meta={"seed": 3}
+    )
+    assert starting_rows(digits, made).equal(rows)
+    other = replace(made, meta={"seed": 4})  # as if draws had been made differently then
+    assert (starting_rows(digits, other) == rows).float().mean() > 0.8
+
+
+def test_first_frames_of_the_recorded_traces_are_the_starts(
+    digits: ddlib.ImageData, sets: dict
+) -> None:
+    few = torch.arange(100).view(10, 10)[:, :5].flatten()
+    for tag, trace in recognition.traces_of(digits, sets).items():
+        starts = digits.train_images[starting_rows(digits, sets[tag][0])[few]]
+        pixels = to_pixels(starts, digits.mean, digits.std)
+        assert torch.allclose(pixels, trace.frames[0] / 255, atol=1 / 255), tag
+
+
+def test_halves_are_disjoint_and_one_holds_all_starts(digits: ddlib.ImageData) -> None:
+    starts = torch.arange(0, 900, 3)
+    halves = halves_of(digits, starts, 0)
+    both = torch.cat(list(halves.values()))
+    assert both.sort().values.equal(torch.arange(len(digits.train_labels)))
+    assert abs(len(halves["own"]) - len(halves["other"])) <= 1
+    assert torch.isin(starts, halves["own"]).all()
+    assert not torch.isin(halves["own"][:100], starts).any()  # the levels show other images
+
+
+def test_versions_change_what_they_say(digits: ddlib.ImageData, sets: dict) -> None:
+    made = sets["bptt"][0]
+    start = digits.train_images[:100]
+    found = dict(zip(VERSIONS, changed(made, start, 0), strict=True))
+    assert found["set"].equal(made.images)
+    assert found["start"].equal(start)
+    pixels = to_pixels(found["clipped"], made.mean, made.std)
+    assert pixels.min() > -1e-5
+    assert pixels.max() < 1 + 1e-5
+    assert to_pixels(made.images, made.mean, made.std).min() < -0.1  # there was something to clip
+    assert (found["noisy"] - made.images).std().item() == pytest.approx(0.5, rel=0.05)
+    assert not found["shifted"].equal(made.images)
+    point = torch.zeros(1, 2, 5, 5)
+    point[0, 1, 2, 2] = 16
+    assert blurred(point)[0, 1, 1:4, 1:4].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+    assert torch.allclose(
+        from_pixels(made.pixels(), made.mean, made.std), found["clipped"], atol=1e-6
+    )
+
+
+def test_company_matters_for_batch_norm_alone(digits: ddlib.ImageData) -> None:
+    rows = torch.arange(200)
+    for norm, same in (("instance", True), ("batch", False)):
+        name = "convnet" if norm == "instance" else "convnet-batch"
+        net = recognizer(digits, rows, Recognizer(network=name, epochs=1), 0)
+        images = digits.test_images[:50]
+        alone, beside = (answer(net, images, digits.train_images[:n]) for n in (0, 300))
+        assert torch.allclose(alone, beside, atol=1e-4) is same
+
+
+def test_probes_have_the_levels_they_are_called_by(digits: ddlib.ImageData, sets: dict) -> None:
+    probes = probes_of(digits, sets, 100, 0)
+    assert probes.sets.shape == (len(sets), 2, len(VERSIONS), 100, 1, 8, 8)
+    assert len(probes.levels) == len(LEVELS) - 1
+    for i, half in ((1, "own"), (2, "other")):
+        assert probes.levels[i].equal(digits.train_images[probes.halves[half][:100]])
+    as_it_is, start = probes.sets[0, 0, :2]  # a selection begins as it is, but for 16-bit storage
+    assert torch.allclose(as_it_is, start, atol=1e-3)
+
+
+def test_the_record_holds_each_recognizer_and_chance(record: Record) -> None:
+    assert recognized(record, "convnet", "bptt").shape == (2,)
+    assert recognized(record, "resnet-batch", "dm").shape == (1,)
+    assert len(recognized(record, "convnet-batch", "dm", half="own")) == 0
+    assert len(recognized(record, "convnet", "dm", version="blurred")) == 2
+    assert len(recognized(record, "convnet-batch", "dm", version="blurred")) == 0
+    assert recognized(record, "convnet", "bptt").min() > 60
+    assert level(record, "convnet", "shuffled").max() < 20
+    along = record.rows(condition="along", kind="convnet", half="other", method="bptt")["along"]
+    assert all(last[-1].isnan() for last in along)  # this trace has nine frames
+    assert min(float(last[8]) for last in along) > 60
+
+
+def test_findings_are_differences_of_paired_networks(record: Record) -> None:
+    found = findings(record)
+    get = lambda contrast, method, **kind: values_of(  # noqa: E731
+        found, contrast=contrast, method=method, **kind
+    )
+    gap = recognized(record, "convnet", "bptt") - recognized(record, "convnet", "dm")
+    assert get("over dm", "bptt", kind=MAIN) == pytest.approx(tuple(gap.tolist()))
+    nearer = (near(record, "mtt") - near(record, "dm")).mean(1)
+    assert get("nearer than dm", "mtt") == pytest.approx(tuple(nearer.tolist()))
+    assert len(get("norm", "gm")) == 1
+    after = recognized(record, LONG, "dm")
+    below = level(record, LONG, "test") - after
+    assert get("below test", "dm", kind=LONG) == pytest.approx(tuple(below.tolist()))
+    fallen = recognized(record, "convnet", "dm") - after
+    assert get("falls", "dm") == pytest.approx(tuple(fallen.tolist()))
+    leak = [recognized(record, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
+    assert get("leak of starts", "dm") == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
+
+
+def test_a_kind_that_was_not_trained_has_no_findings(record: Record) -> None:
+    short = replace(record, table=record.table[record.table["kind"] != LONG])
+    assert set(findings(record)["contrast"]) - set(findings(short)["contrast"]) == {"falls"}
+    assert LONG not in set(findings(short)["kind"])
+    norm = [values_of(findings(r), contrast="norm", method="gm") for r in (record, short)]
+    assert norm[0] == norm[1]
+    assert len(figures.by_kind(short).axes) == len(QUICK.recognizers) - 1
+
+
+def test_every_scale_has_a_plan() -> None:
+    assert set(PLANS) == {"fast", "laptop", "colab", "record", "full"}
+    for name, plan in PLANS.items():
+        assert plan.recognizers[MAIN].seeds >= (2 if name == "laptop" else 5)
+        for about in plan.recognizers.values():
+            build(about.network, (3, 16, 16), 10)  # an unknown name fails
+    short, long = (PLANS["record"].recognizers[k] for k in (MAIN, LONG))
+    assert replace(long, epochs=short.epochs, halves=short.halves) == short  # but for its length
+    assert long.epochs == PLANS["full"].recognizers[MAIN].epochs
+    assert LONG not in PLANS["full"].recognizers  # which trains for 40 epochs anyway
+
+
+def test_every_figure_draws_the_record(record: Record) -> None:
+    names = (
+        "by_kind", "beside_test", "and_strength", "leak", "changes", "sureness", "steps",
+        "places", "map",
+    )  # fmt: skip
+    drawn = [getattr(figures, name)(record) for name in names]
+    assert all(figure.get_suptitle() == SCALES["fast"] for figure in drawn)
+    assert all(figure.axes for figure in (*drawn, figures.released_chart()))
+
+
+def test_figure_beside_test_images_shows_both_lengths_and_what_was_released(
+    record: Record,
+) -> None:
+    axis = figures.beside_test(record).axes[0]
+    means = [line.get_ydata()[0] for line in axis.lines if line.get_markersize() == 7]
+    for i, method in enumerate(("random", *learned(record))):
+        for j, kind in enumerate(("convnet", "convnet-long")):
+            above = recognized(record, kind, method) - level(record, kind, "test")
+            assert means[2 * i + j] == pytest.approx(above.mean().item())
+    released = dict(zip(learned(record), axis.collections, strict=True))
+    for method, bar in {"dm": 71, "dc": 68, "dsa": 68, "mtt": 100, "bptt": 100}.items():
+        line = released[method].get_segments()[0]
+        assert line[0][1] == pytest.approx(bar - 80.91), method
+
+
+def test_mended_chart_gives_the_same_bars_to_other_networks() -> None:
+    printed, mended = figures.released_chart().axes
+    for axis, names in ((printed, PRINTED), (mended, FILLED)):
+        for group, name in zip(axis.containers, axis.get_legend().get_texts(), strict=True):
+            bars = BARS[names.index(name.get_text())]
+            assert [bar.get_height() for bar in group] == list(bars)

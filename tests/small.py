@@ -1,0 +1,97 @@
+"""Each question on tiny data: plans of seconds, for the tests that ask all of them."""
+
+from dataclasses import replace
+from typing import Any
+
+import ddlib
+from ddlib.experiment.asking import recorded_sets
+from ddlib.experiment.bench import Bench
+from ddlib.questions.agreement import experiment as agreement
+from ddlib.questions.curvature import experiment as curvature
+from ddlib.questions.mixing import experiment as mixing
+from ddlib.questions.recognition import experiment as recognition
+from ddlib.questions.recognition import recognizers
+from ddlib.questions.transfer import experiment as transfer
+from ddlib.questions.when_learned import experiment as when_learned
+
+PLANS: dict[str, Any] = {
+    "mixing": replace(
+        mixing.PLANS["fast"],
+        controls=mixing.Part(("bptt",), tuple(mixing.CONTROLS), 1),
+        changes=mixing.Part(("random", "dm"), ("Adam", "augmentation", "clipped"), 1),
+        steps=4,
+    ),
+    "agreement": replace(
+        agreement.PLANS["fast"],
+        methods=("random", "start", "mtt", agreement.LATE),
+        images=100,
+        nets=2,
+        early_nets=2,
+        early_steps=4,
+        early_batch=8,
+        every=1,
+        subsets=(5, 6),
+        subset_epochs=3,
+        subset_batch=16,
+        stops=(1, 2),
+        full_batch=(5,),
+        within=40.0,
+        steps=5,
+        late_sets=1,
+        late=(1, 2),
+    ),
+    "curvature": replace(
+        curvature.PLANS["fast"],
+        nets=2,
+        steps=(0, 2, 4),
+        probes=2,
+        pool=400,
+        real=20,
+        moments=(0, 4),
+        lanczos=3,
+        starts=(0, 3),
+        onward=(1, 2),
+        tested=50,
+    ),
+    "when_learned": replace(
+        when_learned.PLANS["fast"],
+        nets=2,
+        steps=8,
+        every=4,
+        recipe_every=8,
+        long_steps=10,
+        long_every=2,
+        test_images=50,
+        judge_steps=2,
+        pool=20,
+        blend=5,
+    ),
+    "recognition": replace(
+        recognition.PLANS["fast"],
+        recognizers=recognizers.kinds(1, tiny=1, deep=1, resnets=1, batch=1, plain=1, lasting=2),
+        levels=50,
+        company=20,
+        pictured=20,
+    ),
+    "transfer": replace(
+        transfer.PLANS["fast"],
+        methods=("random", "herding", "dm", "bptt"),
+        test=50,
+        held_out=5,
+        more=2,
+        steps=4,
+    ),
+}
+
+
+def few(data: str, device: str = "cpu") -> ddlib.ImageData:
+    """400 training and 100 test images."""
+    real = ddlib.load(data)
+    parts = {k: getattr(real, k)[:400] for k in ("train_images", "train_labels")}
+    parts |= {k: getattr(real, k)[:100] for k in ("test_images", "test_labels")}
+    return replace(real, **parts).to(device)
+
+
+def bench(device: str = "cpu") -> Bench:
+    """A few digits, and the recorded sets of digits."""
+    return Bench(few("digits", device), recorded_sets("digits", device=device))

@@ -1,0 +1,40 @@
+"""The manipulation check, on records made up so that every column is known."""
+
+from pathlib import Path
+
+import pytest
+
+from ddlib.experiment.check import manipulation_check
+from ddlib.files import save_json
+
+
+def record(folder: Path, tag: str, seed: int, final: float, **looks: float) -> None:
+    moved = {"correlation": 0.5, "distance": 1.5, "outside": 0.25}
+    accuracies = {"final": {"plain": [final - 1, final + 1]}}
+    accuracies |= {name.replace("_", " "): {"plain": [level]} for name, level in looks.items()}
+    content = {
+        "dataset": "toy", "method": {"tag": tag, "steps": 10}, "seed": seed, "moved": moved,
+        "accuracies": accuracies, "distill_seconds": 1800.0,
+    }  # fmt: skip
+    save_json(folder / "results" / f"toy-{tag}-{seed}.json", content)
+
+
+def test_every_column_is_what_it_says(tmp_path: Path) -> None:
+    record(tmp_path, "random", 0, 20.0)
+    record(tmp_path, "random", 1, 24.0)
+    record(tmp_path, "dm", 0, 29.7, start=23.0, three_quarters=29.5)
+    table = manipulation_check(tmp_path).set_index(["method", "seed"])
+    dm = table.loc[("dm", 0)]
+    assert dm.gain == pytest.approx(7.7)  # over the mean of both random sets
+    assert dm.share == pytest.approx(50)  # of 15.4
+    assert dm.last_quarter == pytest.approx(0.2)
+    assert dm.start == 23
+    assert (dm.correlation, dm.distance, dm.outside, dm.hours) == (0.5, 1.5, 25, 0.5)
+    assert dm.networks == 2
+    random = table.loc[("random", 1)]
+    assert random.gain == pytest.approx(2)
+    assert random[["share", "start", "last_quarter", "correlation"]].isna().all()
+
+
+def test_nothing_recorded_is_an_empty_table(tmp_path: Path) -> None:
+    assert manipulation_check(tmp_path).empty
