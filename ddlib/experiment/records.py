@@ -108,7 +108,8 @@ def _packed(table: "pd.DataFrame") -> tuple[dict[str, Tensor], list[dict[str, An
             tensors[name] = torch.tensor(column.astype("float64").to_numpy(na_value=float("nan")))
             columns.append({"name": name, "kind": "Int64"})
         else:
-            tensors[name] = torch.tensor(column.to_numpy())
+            numbers = column.astype("float64") if column.dtype == object else column
+            tensors[name] = torch.tensor(numbers.to_numpy())
             columns.append({"name": name, "kind": "numbers"})
     return tensors, columns
 
