@@ -195,7 +195,7 @@ def _trajectory(ipc: int, profile: str) -> dict[str, Any]:
     if profile == "fast":
         # At rate 0.01 an expert hardly moves in the few epochs that a reader can wait for.
         return {
-            "steps": 40, "experts": 3, "expert_epochs": 2, "expert_batch": 32, "expert_lr": 0.03,
+            "steps": 80, "experts": 3, "expert_epochs": 2, "expert_batch": 32, "expert_lr": 0.03,
             "max_start": 4, "inner_steps": 15, "lr": 30.0, "inner_lr": 0.05, "lr_rate": 0.02,
             **_network(profile),
         }  # fmt: skip
