@@ -1,7 +1,5 @@
 """A script: one distillation left alone, and the same one killed again and again until it is done.
 
-    python killed_run.py FOLDER [compiled]
-
 Every attempt is a forked child of one process, so that the imports are paid once.
 """
 
@@ -54,9 +52,8 @@ def attempt(real: ddlib.ImageData, folder: Path, arm: Callable[[], None] | None 
         if arm:
             arm()
         made = ddlib.distill(
-            real, METHOD, seed=3, checkpoint=folder / "checkpoint", checkpoint_seconds=0,
-            compiled="compiled" in sys.argv,
-        )  # fmt: skip
+            real, METHOD, seed=3, checkpoint=folder / "checkpoint", checkpoint_seconds=0
+        )
         history = {f"step {shot.step}": shot.images for shot in made.history}
         losses = [shot.loss for shot in made.history[1:]]
         save_tensors(folder / "done", {"images": made.images, **history}, {"losses": losses})

@@ -129,7 +129,7 @@ def _unpacked(tensors: Mapping[str, Tensor], columns: list[dict[str, Any]]) -> "
         if kind == "tensors":
             rows = tensors[f"{name}/rows"].tolist()
             parts = [tensors[f"{name}/{i}"] for i in range(about["parts"])]
-            each = dict(zip(rows, parts[0] if len(parts) < len(rows) else parts, strict=True))
+            each = dict(zip(rows, parts[0] if len(parts) == 1 else parts, strict=True))
             made[name] = (each, kind)
         elif kind == "names":
             levels = about["levels"]

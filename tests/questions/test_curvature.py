@@ -161,7 +161,7 @@ def known(value: object) -> torch.Tensor | None:
 )
 def test_figures_say_their_scale_and_leave_no_panel_empty(record: Record, draw) -> None:
     figure = draw(record)
-    assert "8×8 digits" in figure.get_suptitle()
+    assert "data of the package" in figure.get_suptitle()
     assert all(axis.has_data() for axis in figure.axes)
 
 
