@@ -166,7 +166,8 @@ def _work_on(
         steps = [shot.step for shot in made.history]
         of = {name: steps.index(round(share * job.method.steps)) for name, share in LOOKS.items()}
         found |= {name: {"plain": judge(name, frames[i], "plain", 5)} for name, i in of.items()}
-        shown = [judge(f"step{s}", f, "plain", 1) for s, f in zip(steps, frames, strict=True)]
+        watched = zip(steps, frames, strict=True) if job.seed == 0 else ()  # what the slider shows
+        shown = [judge(f"step{s}", f, "plain", 1) for s, f in watched]
         _save_frames(job, made, frames[of["quarter"]], shown, folder)
     made.save(folder / "sets" / f"{job.name}.safetensors", half=True)
     about = {

@@ -26,8 +26,8 @@ def die_after(calls: int, seconds: float) -> None:
     count = iter(range(1, STEPS + 1))
     objective = ddlib.DistributionMatching.objective
 
-    def armed(self: ddlib.DistributionMatching, *arguments: object, **more: object) -> Callable:
-        loss = objective(self, *arguments, **more)
+    def armed(self: ddlib.DistributionMatching, *arguments: object) -> Callable:
+        loss = objective(self, *arguments)
 
         def counted(*step: object) -> torch.Tensor:
             if next(count) == calls:
