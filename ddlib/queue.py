@@ -72,10 +72,10 @@ CORESETS = ("random", "herding", "kcenter")
 JOBS = (
     Job("cifar10x16", laptop("dm"), 0),
     *(Job("cifar10x16", laptop("random"), seed) for seed in (0, 1)),
-    Job("cifar10", full("dm"), 0),
     *(Job("cifar10x16", laptop("dm"), seed) for seed in SEEDS[1:]),
     *(Job("cifar10x16", laptop("random"), seed) for seed in SEEDS[2:]),
     *(Job("cifar10x16", laptop(tag), seed) for tag in CORESETS[1:] for seed in SEEDS),
+    Job("cifar10", full("dm"), 0),
     *(Job("cifar10", full(tag), seed) for tag in CORESETS for seed in SEEDS),
 )
 
