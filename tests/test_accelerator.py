@@ -69,6 +69,8 @@ def asked(question: str, device: str) -> dict[str, Tensor]:
     found = dict(record.arrays)
     for name, column in record.table.drop(columns=["seconds"], errors="ignore").items():
         known = column.dropna()
+        if known.empty:
+            continue
         if isinstance(known.iloc[0], Tensor):
             found[name] = torch.cat([t.flatten().double() for t in known])
         elif not isinstance(known.iloc[0], str):

@@ -88,7 +88,7 @@ def test_the_reader_is_told_before_a_run_what_it_will_take(
         told.append(capsys.readouterr().err)
         raise ValueError("the run begins")
 
-    monkeypatch.setattr(ddlib, "estimate", lambda *a: ddlib.Estimate(180.0, 400.0))
+    monkeypatch.setattr(ddlib, "estimate", lambda *a, **more: ddlib.Estimate(180.0, 400.0))
     monkeypatch.setattr(ddlib, "distill", refuse)
     with pytest.raises(SystemExit, match="the run begins"):
         distill(home, tmp_path / "out")

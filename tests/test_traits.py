@@ -173,7 +173,7 @@ def test_findings_of_a_made_up_study(study: Study) -> None:
 def test_figure_says_its_scale_and_shows_every_trait(study: Study) -> None:
     assert study.settings["averaged"] == 2
     figure = show.traits_meaning(study)
-    assert "8×8 digits" in figure.get_suptitle()
+    assert "fast scale: data of the package" in figure.get_suptitle()
     assert "convnet-half" in figure.get_suptitle()
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert labels == list(study.axes["trait"])
