@@ -219,8 +219,9 @@ def live(folder: Path = RECORDED) -> Markdown:
     record = live_runs(folder)
     if not record["runs"]:
         return Markdown("*Not measured yet: `python book/photos.py measure` makes this table.*")
-    runs = {tag: [r for r in record["runs"] if r["method"] == tag] for tag in LABELS}
-    scores = {tag: [a for r in mine for a in r["accuracies"]] for tag, mine in runs.items() if mine}
+    tags = dict.fromkeys(r["method"] for r in record["runs"])
+    runs = {tag: [r for r in record["runs"] if r["method"] == tag] for tag in tags}
+    scores = {tag: [a for r in mine for a in r["accuracies"]] for tag, mine in runs.items()}
     learned = {tag for tag in scores if "steps" in runs[tag][0]["settings"]}
     rival = max(fmean(scores[tag]) for tag in scores.keys() - learned)
     lines = ["| method | test accuracy | above the best rival | seconds |", "|---|---|---|---|"]
