@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ddlib.analysis.evaluation import Evaluation
 from ddlib.channels import to_pixels
@@ -213,10 +215,17 @@ def moved(start: DistilledSet, end: DistilledSet) -> dict[str, float]:
     `correlation` of all pixels; `distance`, the root mean square of the differences; `outside`, the
     share of pixels that lie beyond black or white, which no photograph has.
     """
-    pair = torch.stack([start.images.flatten(), end.images.flatten()])
     pixels = to_pixels(end.images, end.mean, end.std)
-    return {
-        "correlation": float(torch.corrcoef(pair)[0, 1]),
-        "distance": float((pair[0] - pair[1]).square().mean().sqrt()),
-        "outside": float(((pixels < 0) | (pixels > 1)).float().mean()),
-    }
+    outside = float(((pixels < 0) | (pixels > 1)).float().mean())
+    return {**apart(start.images, end.images), "outside": outside}
+
+
+def apart(start: Float[Tensor, "*shape"], end: Float[Tensor, "*shape"]) -> dict[str, float]:
+    """The correlation of the pixels of two groups of images, and their root mean square distance.
+
+    >>> apart(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 3.0]))["correlation"]
+    1.0
+    """
+    pair = torch.stack([start.flatten(), end.flatten()])
+    distance = float((pair[0] - pair[1]).square().mean().sqrt())
+    return {"correlation": float(torch.corrcoef(pair)[0, 1]), "distance": distance}
