@@ -5,6 +5,7 @@ from ddlib.data import ImageData, load, load_folder
 from ddlib.distillation import DivergenceError, distill
 from ddlib.distilled import DistilledSet
 from ddlib.estimate import Estimate, estimate
+from ddlib.labels import Teacher, relabel, teachers
 from ddlib.memory import keep_freed_memory
 from ddlib.methods.averages import KMeans
 from ddlib.methods.bptt import BPTT
@@ -29,6 +30,7 @@ __all__ = [
     "KCenter",
     "KMeans",
     "RandomSelection",
+    "Teacher",
     "Trace",
     "TrajectoryMatching",
     "device_for",
@@ -45,4 +47,6 @@ __all__ = [
     "profile",
     "read_released",
     "register",
+    "relabel",
+    "teachers",
 ]

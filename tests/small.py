@@ -10,6 +10,7 @@ from ddlib.questions.agreement import experiment as agreement
 from ddlib.questions.bias import experiment as bias
 from ddlib.questions.ceiling import experiment as ceiling
 from ddlib.questions.curvature import experiment as curvature
+from ddlib.questions.labels import experiment as labels
 from ddlib.questions.mixing import experiment as mixing
 from ddlib.questions.recognition import experiment as recognition
 from ddlib.questions.recognition import recognizers
@@ -84,6 +85,9 @@ PLANS: dict[str, Any] = {
         levels=50,
         company=20,
         pictured=20,
+    ),
+    "labels": replace(
+        labels.PLANS["fast"], teacher_images=10, held_out=5, stops=(1, 2), test=50, steps=4
     ),
     "transfer": replace(
         transfer.PLANS["fast"],
