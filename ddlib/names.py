@@ -17,7 +17,6 @@ LABELS = Labels({
     "kmeans": "k-means",
     "bptt": "BPTT",
     "dm": "distribution matching",
-    "dm-long": "distribution matching, long run",
     "dc": "gradient matching (DC)",
     "dsa": "gradient matching (DSA)",
     "mtt": "trajectory matching",

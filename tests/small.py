@@ -87,7 +87,13 @@ PLANS: dict[str, Any] = {
         pictured=20,
     ),
     "labels": replace(
-        labels.PLANS["fast"], teacher_images=10, held_out=5, stops=(1, 2), test=50, steps=4
+        labels.PLANS["fast"],
+        methods=("random", "kmeans"),
+        teacher_images=10,
+        held_out=5,
+        stops=(1, 2),
+        test=50,
+        steps=4,
     ),
     "transfer": replace(
         transfer.PLANS["fast"],
