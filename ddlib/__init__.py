@@ -10,6 +10,7 @@ from ddlib.memory import keep_freed_memory
 from ddlib.methods.averages import KMeans
 from ddlib.methods.bptt import BPTT
 from ddlib.methods.coresets import Herding, KCenter, RandomSelection
+from ddlib.methods.decoupled import RDED, Recovery
 from ddlib.methods.distribution import DistributionMatching
 from ddlib.methods.gradient import GradientMatching
 from ddlib.methods.trajectory import TrajectoryMatching
@@ -19,6 +20,7 @@ from ddlib.results import Trace, load_recorded, load_result, load_trace
 
 __all__ = [
     "BPTT",
+    "RDED",
     "DistilledSet",
     "DistributionMatching",
     "DivergenceError",
@@ -30,6 +32,7 @@ __all__ = [
     "KCenter",
     "KMeans",
     "RandomSelection",
+    "Recovery",
     "Teacher",
     "Trace",
     "TrajectoryMatching",

@@ -10,6 +10,7 @@ from ddlib.questions.agreement import experiment as agreement
 from ddlib.questions.bias import experiment as bias
 from ddlib.questions.ceiling import experiment as ceiling
 from ddlib.questions.curvature import experiment as curvature
+from ddlib.questions.decoupled import experiment as decoupled
 from ddlib.questions.labels import experiment as labels
 from ddlib.questions.mixing import experiment as mixing
 from ddlib.questions.recognition import experiment as recognition
@@ -85,6 +86,9 @@ PLANS: dict[str, Any] = {
         levels=50,
         company=20,
         pictured=20,
+    ),
+    "decoupled": replace(
+        decoupled.PLANS["fast"], epochs=1, pool=5, crops=2, recovery=2, test=50, steps=4
     ),
     "labels": replace(
         labels.PLANS["fast"],
