@@ -8,7 +8,7 @@ from helpers import toy_data
 
 import ddlib
 from ddlib import recording
-from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.evaluation import PROTOCOLS
 from ddlib.files import load_json, load_tensors, save_json
 from ddlib.recording import record_cell
 from ddlib.results import recorded

@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class, shapes
 from ddlib.distillation import Method, distill
+from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench
 from ddlib.experiment.cells import Cell
 from ddlib.networks import build
@@ -199,15 +199,15 @@ def on_images(
     return {"percent": judged(data, test, plan.network, seeds, marks).movedim(1, 0)}
 
 
-def method_of(source: str, plan: Plan) -> Method:
-    """The method of a source with its defaults, on the network of the plan."""
-    if source == "start":  # what all learned sets of one seed begin with
+def method_of(method: str, plan: Plan) -> Method:
+    """A method by name with its defaults, on the network of the plan."""
+    if method == "start":  # what all learned sets of one seed begin with
         return replace(METHODS["dm"](ipc=IPC), steps=0)
-    how = METHODS[source](ipc=IPC)
-    how = how if source == "random" else replace(how, network=plan.network)
-    if source == "bptt":
+    how = METHODS[method](ipc=IPC)
+    how = how if method == "random" else replace(how, network=plan.network)
+    if method == "bptt":
         return replace(how, steps=plan.bptt_steps)
-    return replace(how, lr=plan.image_lr) if source in ("dc", "dsa") else how
+    return replace(how, lr=plan.image_lr) if method in ("dc", "dsa") else how
 
 
 def varied(how: Method, change: str) -> Method:
