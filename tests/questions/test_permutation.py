@@ -95,10 +95,10 @@ def test_an_effect_of_attributes_is_found_and_its_sign_matters() -> None:
     effect = null_table(draws, 10, 60) + 40 * alike
     found = permutation_test([(effect, alike)], 999, draws)
     assert found.p_value < 0.01
-    assert found.excess > 2
+    assert found.value > 2 * found.null.std()
     harmed = permutation_test([(-effect, alike)], 999, draws)
     assert harmed.p_value > 0.99
-    assert harmed.excess < -2
+    assert harmed.value < -2 * harmed.null.std()
 
 
 def test_what_all_images_of_a_class_do_is_no_effect_of_an_attribute() -> None:

@@ -112,7 +112,12 @@ def sizes_of(pools: Pools) -> dict[str, int]:
 
 
 def compared(
-    method: str, runs: Runs, pools: Pools, labels: Int[Tensor, " t"], within: float
+    method: str,
+    runs: Runs,
+    pools: Pools,
+    labels: Int[Tensor, " t"],
+    within: float,
+    draws: int = DRAWS,
 ) -> dict[str, Tensor]:
     """All comparisons for the networks of a method; NaN where nothing is near enough."""
     mine = runs[method]
@@ -127,7 +132,7 @@ def compared(
     real = _references(accuracy, pools, labels, within)
     early, subset, *_ = real.split(sizes, 1)
     found["reference"] = early.nanmean(1) - subset.nanmean(1)
-    found["interval"] = _intervals(found["alike"], real, sizes)
+    found["interval"] = _intervals(found["alike"], real, sizes, draws)
     return found | _released(method, runs, pools, labels)
 
 
@@ -231,6 +236,7 @@ def _intervals(
     alike_to: Float[Tensor, "sets nets m measures"],
     real: Float[Tensor, "subset m measures"],
     sizes: list[int],
+    count: int,
 ) -> Float[Tensor, "quantities measures 3"]:
     """Each quantity, with the 95 percent interval of drawing sets and networks again.
 
@@ -242,7 +248,7 @@ def _intervals(
     rows, real = alike_to.reshape(sets * nets, m, measures).cpu(), real.cpu()
     draws = generator(0, "intervals")
     again = [_quantities(rows, real, sizes, *_weights(sets, nets, sizes, draws))
-             for _ in range(DRAWS)]  # fmt: skip
+             for _ in range(count)]  # fmt: skip
     limits = torch.stack(again).nanquantile(torch.tensor([0.025, 0.975]), 0)
     mean = _quantities(rows, real, sizes, *ones)
     return torch.stack([mean, *limits], 2)

@@ -64,6 +64,7 @@ class Plan:
     marks: tuple[int, ...] = (5, 10, 20, 40, 80, 160, STEPS, 900)  # steps on all real images
     image_lr: float = 1.0  # of gradient matching: its default is too small for so few matches
     bptt_steps: int = 20  # half of its default: it is the slowest
+    dm_steps: int | None = None  # None: as many as it takes by default
     drawings: int = 400  # test drawings before those whose color agrees are left out
     sets: int = 2  # each from real images of its own
     nets: int = 3
@@ -128,7 +129,7 @@ def cells(bench: Bench, plan: Plan) -> Iterator[Cell]:
     """A set, a variant, a size or a path on all real images a cell."""
     device = bench.real.device
     on = {"network": plan.network, "nets": plan.nets, "drawings": plan.drawings}
-    on |= {"steps": plan.steps, "rates": [plan.image_lr, plan.bptt_steps]}
+    on |= {"steps": plan.steps, "rates": [plan.image_lr, plan.bptt_steps, plan.dm_steps]}
     for level, seed in ((level, seed) for level in plan.levels for seed in range(plan.sets)):
         at = {"level": level, "set": seed}
         for method in plan.methods:
@@ -205,8 +206,9 @@ def method_of(method: str, plan: Plan) -> Method:
         return replace(METHODS["dm"](ipc=IPC), steps=0)
     how = METHODS[method](ipc=IPC)
     how = how if method == "random" else replace(how, network=plan.network)
-    if method == "bptt":
-        return replace(how, steps=plan.bptt_steps)
+    steps = {"bptt": plan.bptt_steps, "dm": plan.dm_steps}.get(method)
+    if steps:
+        return replace(how, steps=steps)
     return replace(how, lr=plan.image_lr) if method in ("dc", "dsa") else how
 
 

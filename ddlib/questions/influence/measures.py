@@ -30,7 +30,6 @@ from ddlib.questions.shared.rankings import (
     top,
 )
 
-ATTRIBUTIONS = ("leave-one-out", "other networks", *SUBSTITUTES, "own class")
 FEW = 5  # images that are left out of a sum instead of a mean
 TOP = 9  # test images that the study shows for each distilled image
 REPEATS = ("all", "centered", "same image", "other image", "centered, own class")

@@ -31,11 +31,6 @@ class Permuted:
         return float(self.each.nanmean())
 
     @property
-    def excess(self) -> float:
-        """How far the value is above the mean of the shuffled ones, in units of their spread."""
-        return float((self.value - self.null.mean()) / self.null.std().clamp_min(TINY))
-
-    @property
     def p_value(self) -> float:
         """The share of shuffled values at least as large, the observed one counted with them."""
         # Equal shuffles may differ by rounding; they count as ties.
