@@ -261,6 +261,36 @@ def full_size(*tags: str) -> Markdown:
     return Markdown("\n".join(lines))
 
 
+def released(folder: Path = RECORDED) -> Markdown:
+    """The judge against sets that others released: theirs, ours, and the SHA-256 of each file."""
+    path = folder / "benchmarks" / "released.json"
+    if not path.exists():
+        return Markdown("*Not judged yet: `tests/benchmarks/released.py` makes this table.*")
+    record = load_json(path)
+    lines = [
+        "| set | judged | its makers found | we find | SHA-256 of the file |",
+        "|---" * 5 + "|",
+    ]
+    for one in record["sets"].values():
+        ours, nets = one["accuracies"], len(one["accuracies"])
+        if nets > 1:
+            found = f"{fmean(ours):.2f} ± {stdev(ours):.2f} (networks: {nets})"
+            judged = one["named"] if one["named"] in PROTOCOLS else _recipe(one["recipe"])
+            cells = [f"`{one['path']}`", judged, one["theirs"], found, f"`{one['sha256'][:16]}…`"]
+            lines.append("| " + " | ".join(cells) + " |")
+    sources = "; ".join(dict.fromkeys(one["source"] for one in record["sets"].values()))
+    about = f"*Recorded:* commit {record['commit']} · {record['device']} · files from {sources}"
+    return Markdown("\n".join(lines) + "\n\n" + about)
+
+
+def _recipe(recipe: Mapping[str, Any]) -> str:
+    """A recipe without a name, in words."""
+    return (
+        f"{recipe['epochs']} epochs, batch {recipe['batch']}, rate {recipe['lr']}, decay "
+        f"{recipe['weight_decay']}, a tenth of the rate after {recipe['drop_after']}"
+    )
+
+
 CHECK = {  # column of `experiment.check`: its heading and its digits
     "accuracy": ("test accuracy", 1),
     "gain": ("gain over random", 1),
