@@ -1,6 +1,14 @@
 """What tags are called in words: the sources of images, and the scales of results."""
 
-LABELS = {
+
+class Labels(dict[str, str]):
+    """Names by tag; a method that a reader registered is called by its tag."""
+
+    def __missing__(self, tag: str) -> str:
+        return tag
+
+
+LABELS = Labels({
     "real": "all real images",
     "random": "random",
     "herding": "herding",
@@ -17,7 +25,7 @@ LABELS = {
     "start": "images before distillation",
     "easy": "easy training images",
     "mean": "class means",
-}
+})  # fmt: skip
 SCALES = {
     "fast": "fast scale: data of the package, small network",
     "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",

@@ -38,7 +38,19 @@ MARKS = {
     "easy": ("#56B4E9", "<"),
     "mean": ("#D55E00", ">"),
 }
-LOOKS = {tag: Look(LABELS[tag], *mark) for tag, mark in MARKS.items()}
+OWN = ("#332288", "o^v<>sD")  # of the reader's own methods: one color, a marker each
+
+
+class Looks(dict[str, Look]):
+    """Looks by tag; a method that a reader registered gets one when it is first drawn."""
+
+    def __missing__(self, tag: str) -> Look:
+        color, markers = OWN
+        self[tag] = Look(LABELS[tag], color, markers[(len(self) - len(MARKS)) % len(markers)])
+        return self[tag]
+
+
+LOOKS = Looks({tag: Look(LABELS[tag], *mark) for tag, mark in MARKS.items()})
 GRAY = "#777777"  # of what belongs to no source
 
 # A page shows a figure at its own size, a phone at its 350 pixels: a figure as wide as this keeps
