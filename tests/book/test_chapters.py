@@ -10,7 +10,8 @@ import yaml
 from book.execute import ROOT, notebooks
 
 CHAPTERS = [name for name in notebooks(ROOT) if re.match(r"0[1-8]_", Path(name).name)]
-LINK = re.compile(r"\[([^\]]+)\]\(<?#([^)>]+)>?\)")
+LINK = re.compile(r"\]\(<?#([^)>]+)>?\)")
+ROLE = re.compile(r"\{term\}`(?:[^`<]* <)?([^`<>]+)>?`")  # where a function has the same name
 GREEK = ("beta", "ell", "eta", "lambda", "mu", "sigma", "Sigma", "theta", "varphi")
 HOURS = 10
 
@@ -151,7 +152,7 @@ def formulas(text: str) -> list[str]:
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_links_to_terms_lead_to_the_glossary(name: str) -> None:
-    targets = {target for _, target in LINK.findall(prose(name))}
+    targets = {*LINK.findall(prose(name)), *ROLE.findall(prose(name))}
     assert targets <= glossary()
     assert len(targets) >= 5
 
@@ -159,7 +160,7 @@ def test_links_to_terms_lead_to_the_glossary(name: str) -> None:
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_term_in_bold_leads_to_the_glossary(name: str) -> None:
     terms = glossary()
-    bold = {b.lower() for b in re.findall(r"\*\*([^*\[\]]+)\*\*", prose(name))}
+    bold = {b.lower() for b in re.findall(r"\*\*([^*\[\]{}]+)\*\*", prose(name))}
     assert [b for b in sorted(bold) if b in terms or b.removesuffix("s") in terms] == []
 
 
