@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import pandas as pd
 from IPython.display import Markdown
 
 from ddlib.analysis.evaluation import PROTOCOLS
@@ -258,6 +259,67 @@ def full_size(*tags: str) -> Markdown:
         number = f"{r.mean:.1f} ± {r.std:.1f} (sets: {len(r.accuracies)}, networks: {r.n})"
         lines.append(f"| {LABELS[r.tag]} | {r.ipc} | `{r.protocol}` | {number} |")
     return Markdown("\n".join(lines))
+
+
+def released(folder: Path = RECORDED) -> Markdown:
+    """The judge against sets that others released: theirs, ours, and the SHA-256 of each file."""
+    path = folder / "benchmarks" / "released.json"
+    if not path.exists():
+        return Markdown("*Not judged yet: `tests/benchmarks/released.py` makes this table.*")
+    record = load_json(path)
+    lines = [
+        "| set | judged | its makers found | we find | SHA-256 of the file |",
+        "|---" * 5 + "|",
+    ]
+    for one in record["sets"].values():
+        ours, nets = one["accuracies"], len(one["accuracies"])
+        if nets > 1:
+            found = f"{fmean(ours):.2f} ± {stdev(ours):.2f} (networks: {nets})"
+            judged = one["named"] if one["named"] in PROTOCOLS else _recipe(one["recipe"])
+            cells = [f"`{one['path']}`", judged, one["theirs"], found, f"`{one['sha256'][:16]}…`"]
+            lines.append("| " + " | ".join(cells) + " |")
+    sources = "; ".join(dict.fromkeys(one["source"] for one in record["sets"].values()))
+    about = f"*Recorded:* commit {record['commit']} · {record['device']} · files from {sources}"
+    return Markdown("\n".join(lines) + "\n\n" + about)
+
+
+def _recipe(recipe: Mapping[str, Any]) -> str:
+    """A recipe without a name, in words."""
+    return (
+        f"{recipe['epochs']} epochs, batch {recipe['batch']}, rate {recipe['lr']}, decay "
+        f"{recipe['weight_decay']}, a tenth of the rate after {recipe['drop_after']}"
+    )
+
+
+CHECK = {  # column of `experiment.check`: its heading and its digits
+    "accuracy": ("test accuracy", 1),
+    "gain": ("gain over random", 1),
+    "share": ("share of the published gain, %", 0),
+    "last_quarter": ("gained in the last quarter", 1),
+    "correlation": ("correlation with first images", 2),
+    "distance": ("distance from them", 2),
+    "outside": ("pixels out of range, %", 1),
+    "hours": ("hours", 1),
+}
+
+
+def distilled(rows: pd.DataFrame) -> Markdown:
+    """The manipulation check, a line for each method: mean ± spread over its sets."""
+    heads = ["method", "sets", *(heading for heading, _ in CHECK.values())]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for method, mine in rows.groupby("method", sort=False):
+        cells = [_over_sets(mine[column], digits) for column, (_, digits) in CHECK.items()]
+        lines.append(f"| {LABELS[str(method)]} | {len(mine)} | " + " | ".join(cells) + " |")
+    return Markdown("\n".join(lines))
+
+
+def _over_sets(values: "pd.Series[float]", digits: int) -> str:
+    """Mean ± standard deviation of what is known, the mean alone of one set, or a dash."""
+    known = values.dropna()
+    if known.empty:
+        return "–"
+    spread = f" ± {known.std():.{digits}f}" if len(known) > 1 else ""
+    return f"{known.mean():.{digits}f}{spread}"
 
 
 def core(folder: Path = RECORDED) -> Markdown:
