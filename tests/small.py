@@ -17,7 +17,9 @@ from ddlib.questions.agreement import experiment as agreement
 from ddlib.questions.bias import experiment as bias
 from ddlib.questions.ceiling import experiment as ceiling
 from ddlib.questions.curvature import experiment as curvature
+from ddlib.questions.decoupled import experiment as decoupled
 from ddlib.questions.influence import experiment as influence
+from ddlib.questions.labels import experiment as labels
 from ddlib.questions.mixing import experiment as mixing
 from ddlib.questions.recognition import experiment as recognition
 from ddlib.questions.recognition import recognizers
@@ -122,6 +124,18 @@ PLANS: dict[str, Any] = {
         fitted=20,
         clusters=3,
         shuffles=40,
+    ),
+    "decoupled": replace(
+        decoupled.PLANS["fast"], epochs=1, pool=5, crops=2, recovery=2, test=50, steps=4
+    ),
+    "labels": replace(
+        labels.PLANS["fast"],
+        methods=("random", "kmeans"),
+        teacher_images=10,
+        held_out=5,
+        stops=(1, 2),
+        test=50,
+        steps=4,
     ),
     "transfer": replace(
         transfer.PLANS["fast"],
