@@ -11,9 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-import torch
-
 import ddlib
+import torch
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
 from ddlib.files import load_json, save_json
