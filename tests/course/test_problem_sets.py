@@ -110,7 +110,10 @@ def test_an_endless_answer_is_stopped() -> None:
 
 
 def test_an_answer_that_writes_to_every_open_file_harms_nobody() -> None:
-    source = "import os\ndef f():\n    for i in range(64):\n        try: os.write(i, b'xx')\n        except OSError: pass"
+    source = (
+        "import os\ndef f():\n    for i in range(64):\n"
+        "        try: os.write(i, b'xx')\n        except OSError: pass"
+    )
     with pytest.raises(Failed, match="no answer"):
         student(source)("f")
     assert student("def f(): return 1")("f") == 1

@@ -57,9 +57,9 @@ def own_class(ask: Ask) -> bool:
     x, far = points(20, "own"), 5 + points(30, "far")
     labels = torch.cat([one_class(20), one_class(30) + 1])
     mixed = torch.randperm(50, generator=generator("ps2 mix"))
-    found = ask("cover", torch.cat([x, far])[mixed], labels[mixed], 3)
+    found = ask("cover", torch.cat([x, far])[mixed], labels[mixed], 1)
     alone = [
-        ask("cover", one, one_class(len(one)), 3)[0] for one in (x, far)
+        ask("cover", one, one_class(len(one)), 1)[0] for one in (x, far)
     ]
     back = [[float(mixed[int(i)]) for i in row] for row in found]
     return back == [alone[0], [20 + i for i in alone[1]]]
