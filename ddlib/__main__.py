@@ -1,4 +1,4 @@
-"""`python -m ddlib distill | evaluate | record | study | repeat`: from the command line."""
+"""`python -m ddlib distill | evaluate | record | study | repeat | score`: from the command line."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from ddlib.own import Network, import_here
 from ddlib.presets import DATASETS, METHODS
 from ddlib.queue import overview, run_queue
 from ddlib.recording import record_cell
+from ddlib.score import score
 from ddlib.sources import data_folder
 
 HELP = {  # one line for each method of the list
@@ -195,6 +196,23 @@ class Repeat:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Judge the course's project: a folder of TEAM.safetensors, a secret; writes the board.
+
+    A file that is refused gets one line, and the others are judged.
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    secret: Path  # a text file; its SHA-256 is published before, the file itself after the course
+    nets: int = 10  # networks of each kind
+    out: Path = Path(".")  # where board.json and board.md go
+
+    def run(self) -> None:
+        for line in score(self.folder, self.secret, self.nets, self.out):
+            print(line, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command. `--import MODULE` anywhere loads a module that registers methods."""
     try:
@@ -210,7 +228,7 @@ def _command(arguments: Sequence[str]) -> Any:
     Distill.__annotations__["method"] = any_method()  # which may have grown since
     commands: dict[str, Callable[..., Any]] = {
         "distill": Distill, "evaluate": Evaluate, "record": Record, "study": Study,
-        "repeat": Repeat,
+        "repeat": Repeat, "score": Score,
     }  # fmt: skip
     marks = tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes
     with networks_by_name():
