@@ -64,7 +64,7 @@ grade:  ## grade what was handed in: make grade COURSE=FOLDER (needs podman or d
 export:  ## what only teachers may see, as a new repository: make export TO=FOLDER
 	@$(PYTHON) book/course/export.py $(TO)
 
-clean:  ## remove what was built what was built (.venv stays)
+clean:  ## remove what was built (.venv stays)
 	rm -rf _build .pytest_cache .ruff_cache .mypy_cache
 
 # Built from nothing each time (seconds): Sphinx repeats the warnings of a page only when it reads it
