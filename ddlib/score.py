@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from ddlib.analysis.evaluation import Evaluation, check_fits, evaluate
+from ddlib.evaluation import Evaluation, check_fits, evaluate
 from ddlib.channels import from_pixels
 from ddlib.data import ImageData, load
 from ddlib.distilled import DistilledSet
