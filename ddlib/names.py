@@ -20,6 +20,8 @@ LABELS = Labels({
     "dc": "gradient matching (DC)",
     "dsa": "gradient matching (DSA)",
     "mtt": "trajectory matching",
+    "rded": "RDED",
+    "sre2l": "recovered images (SRe2L)",
     "mtt-late": "trajectory matching, late",
     # Real images, or made from them, that sets are held against.
     "start": "images before distillation",

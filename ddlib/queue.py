@@ -19,12 +19,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.analysis.evaluation import Evaluation
 from ddlib.channels import to_pixels
 from ddlib.compiled import plain_seconds
 from ddlib.data import ImageData, load
 from ddlib.distillation import CompilableMethod, Method, StoppedError, distill
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import Evaluation
 from ddlib.files import save_json
 from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching

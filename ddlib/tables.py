@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
-from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.evaluation import PROTOCOLS
+from ddlib.experiment import asking
 from ddlib.experiment.claims import Row, ledger
 from ddlib.experiment.claims import corrections as ledger_corrections
 from ddlib.experiment.records import FOLDER, Record, load_record
@@ -25,15 +26,14 @@ from ddlib.results import (
     recorded,
     result_name,
 )
-from ddlib.studies import QUESTIONS, Study, load_study
 
 
-def passport(record: Result | Trace | Study | Record) -> Markdown:
+def provenance(record: Result | Trace | Record) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
-    p = record.provenance if isinstance(record, Record) else record.passport
+    p = (record.provenance if isinstance(record, Record) else record.passport) or {}
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
     scale, network = record.profile, "convnet"
-    if isinstance(record, Study | Record):
+    if isinstance(record, Record):
         scale, network = record.scale, record.settings.get("network", network)
     facts = [scale_of(scale, network), f"`{command}`"]
     if "seeds" in p:
@@ -47,6 +47,9 @@ def passport(record: Result | Trace | Study | Record) -> Markdown:
         p["data"],
     ]
     return Markdown("*Recorded:* " + " · ".join(facts))
+
+
+passport = provenance  # what the chapters on methods and foundations call it
 
 
 def claims(chapter: str | None = None) -> Markdown:
@@ -111,14 +114,9 @@ def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
     minutes = {}
     for name in recorded(FOLDER):
         record = load_record(name)
-        seconds = record.provenance["seconds"]
+        seconds = (record.provenance or {})["seconds"]
         minutes[record.question, record.profile] = f"recorded, {seconds / 60:.0f} min"
-    for name in recorded("studies"):
-        found = load_study(name)
-        minutes[found.question, found.profile] = (
-            f"recorded, {found.passport['seconds'] / 60:.0f} min"
-        )
-    for question in QUESTIONS:
+    for question in asking.questions():
         cells = " | ".join(minutes.get((question, profile), "*open*") for profile in profiles)
         command = f"`python -m ddlib study {question} --profile PROFILE`"
         lines.append(f"| {question.replace('_', ' ')} | {cells} | {command} |")
@@ -134,7 +132,7 @@ def repeats(folder: Path = RECORDED) -> Markdown:
 def _repeats(made: Mapping[str, Any]) -> str:
     head = "| question | minutes | claims | same sign | same verdict | opposite verdict |"
     lines = [head, "|---" * 6 + "|"]
-    for question in (q for q in QUESTIONS if q in made):
+    for question in (q for q in asking.questions() if q in made):
         m = made[question]
         counts = f"{m['claims']} | {m['sign']} | {m['verdict']} | {m['opposed']}"
         lines.append(f"| {question.replace('_', ' ')} | {m['seconds'] / 60:.1f} | {counts} |")
