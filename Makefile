@@ -7,7 +7,7 @@ PORT ?= 8000
 NOTEBOOK_ENV := DDLIB_PROFILE=$${DDLIB_PROFILE:-fast} TQDM_DISABLE=1 OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint serve record address colab-check gpu-check clean html slides pdf releases grade export
+.PHONY: help book test lint serve record night address colab-check gpu-check clean html slides pdf releases grade export
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ serve:  ## show the built book at http://localhost:8000 (PORT=8000)
 
 record: .venv/installed  ## make recorded results: make record ARGS="..."
 	$(PY) -m ddlib record $(ARGS)
+
+night: .venv/installed  ## go on with the queue of long runs, one process a core, at low priority
+	@for core in $$($(PY) -c 'import os; print(*range(os.cpu_count()))'); do \
+		OMP_NUM_THREADS=1 nice -n 15 $(PY) -m ddlib record --queue $(ARGS) & done; wait
 
 address: .venv/installed  ## write the address in _config.yml into badges and setup cells
 	$(PY) book/address.py
@@ -60,7 +64,7 @@ grade:  ## grade what was handed in: make grade COURSE=FOLDER (needs podman or d
 export:  ## what only teachers may see, as a new repository: make export TO=FOLDER
 	@$(PYTHON) book/course/export.py $(TO)
 
-clean:  ## remove what was built what was built (.venv stays)
+clean:  ## remove what was built (.venv stays)
 	rm -rf _build .pytest_cache .ruff_cache .mypy_cache
 
 # Built from nothing each time (seconds): Sphinx repeats the warnings of a page only when it reads it

@@ -1,14 +1,16 @@
 """Dataset distillation: the methods, and what distilled data hold."""
 
-from ddlib.analysis.evaluation import Evaluation, evaluate
 from ddlib.data import ImageData, load, load_folder
 from ddlib.distillation import DivergenceError, distill
 from ddlib.distilled import DistilledSet
 from ddlib.estimate import Estimate, estimate
+from ddlib.evaluation import Evaluation, evaluate
+from ddlib.labels import Teacher, relabel, teachers
 from ddlib.memory import keep_freed_memory
 from ddlib.methods.averages import KMeans
 from ddlib.methods.bptt import BPTT
 from ddlib.methods.coresets import Herding, KCenter, RandomSelection
+from ddlib.methods.decoupled import RDED, Recovery
 from ddlib.methods.distribution import DistributionMatching
 from ddlib.methods.gradient import GradientMatching
 from ddlib.methods.trajectory import TrajectoryMatching
@@ -18,6 +20,7 @@ from ddlib.results import Trace, load_recorded, load_result, load_trace
 
 __all__ = [
     "BPTT",
+    "RDED",
     "DistilledSet",
     "DistributionMatching",
     "DivergenceError",
@@ -29,6 +32,8 @@ __all__ = [
     "KCenter",
     "KMeans",
     "RandomSelection",
+    "Recovery",
+    "Teacher",
     "Trace",
     "TrajectoryMatching",
     "device_for",
@@ -45,4 +50,6 @@ __all__ = [
     "profile",
     "read_released",
     "register",
+    "relabel",
+    "teachers",
 ]

@@ -1,6 +1,14 @@
 """What tags are called in words: the sources of images, and the scales of results."""
 
-LABELS = {
+
+class Labels(dict[str, str]):
+    """Names by tag; a method that a reader registered is called by its tag."""
+
+    def __missing__(self, tag: str) -> str:
+        return tag
+
+
+LABELS = Labels({
     "real": "all real images",
     "random": "random",
     "herding": "herding",
@@ -12,12 +20,14 @@ LABELS = {
     "dc": "gradient matching (DC)",
     "dsa": "gradient matching (DSA)",
     "mtt": "trajectory matching",
+    "rded": "RDED",
+    "sre2l": "recovered images (SRe2L)",
     "mtt-late": "trajectory matching, late",
     # Real images, or made from them, that sets are held against.
     "start": "images before distillation",
     "easy": "easy training images",
     "mean": "class means",
-}
+})  # fmt: skip
 SCALES = {
     "fast": "fast scale: data of the package, small network",
     "laptop": "laptop scale: CIFAR-10 averaged to 16×16, ConvNet-D3 of width 64",

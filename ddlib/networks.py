@@ -146,6 +146,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "convnet-group": _convnet("group"),
     "convnet-none": _convnet("none"),
     "convnet-batch": _convnet("batch"),
+    "convnet-batch-half": _convnet("batch", 1 / 2),
     "convnet-half": _convnet("instance", 1 / 2),
     "convnet-quarter": _convnet("instance", 1 / 4),
     "convnet-double": _convnet("instance", 2.0),

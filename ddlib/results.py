@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddlib.analysis.evaluation import Evaluation
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import Evaluation
 from ddlib.files import damaged, load_json, load_tensors, save_json, save_tensors
 
 RECORDED = Path(str(files("ddlib"))) / "recorded"

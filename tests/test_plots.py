@@ -130,8 +130,27 @@ def test_seven_series_are_too_many(mark: Mark, table: pd.DataFrame) -> None:
     _, (axis,) = panels()
     with pytest.raises(ValueError, match="7 series on one axis; a reader can follow 6"):
         mark(axis, pd.concat([table, seventh]))
-    with pytest.raises(ValueError, match="no look for 'dn'; there is one for: real, random"):
-        mark(axis, table.replace({"method": {"dm": "dn"}}))
+
+
+@SERIES
+def test_a_method_of_the_readers_own_has_a_look_and_its_tag_as_its_name(
+    mark: Mark, table: pd.DataFrame
+) -> None:
+    figure, (axis,) = panels()
+    mark(axis, table.replace({"method": {"dm": "mine", "dc": "hers"}}))
+    legend_below(figure)
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    named = dict(zip(names, legend.legend_handles, strict=True))
+    assert {"mine", "hers"} < set(named)
+    assert named["mine"].get_marker() != named["hers"].get_marker()
+
+
+def test_a_series_without_a_look_among_those_given_is_named(table: pd.DataFrame) -> None:
+    _, (axis,) = panels()
+    few = {tag: LOOKS[tag] for tag in TAGS if tag != "dm"}
+    with pytest.raises(ValueError, match="no look for 'dm'; there is one for: random, bptt"):
+        marks.strip(axis, table, "accuracy", looks=few)
 
 
 @SERIES

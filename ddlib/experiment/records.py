@@ -41,7 +41,7 @@ class Record:
     @property
     def scale(self) -> str:
         """What figures and tables name as the scale: the profile, or the data of the question."""
-        return "shapes" if self.dataset == "shapes" else self.profile
+        return {"shapes": "shapes", "photos": "fast"}.get(self.dataset, self.profile)
 
     def rows(self, **where: Label) -> "pd.DataFrame":
         """The rows with these labels, without the columns that say nothing of them.

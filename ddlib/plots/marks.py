@@ -16,7 +16,7 @@ from matplotlib.image import AxesImage
 from torch import Tensor
 
 from ddlib.pictures import arranged
-from ddlib.plots.style import GRAY, LETTER, LOOKS, SMALL, Look, beside, name_rows
+from ddlib.plots.style import GRAY, LETTER, LOOKS, SMALL, Look, Looks, beside, name_rows
 
 MOST = 6  # series on one axis
 PALE = 0.35  # opacity of single values beside their mean
@@ -27,7 +27,7 @@ def _series(table: pd.DataFrame, by: str, looks: Mapping[str, Look]) -> dict[str
     parts = {str(tag): part for tag, part in table.groupby(by, sort=False)}
     if len(parts) > MOST:
         raise ValueError(f"{len(parts)} series on one axis; a reader can follow {MOST}: {[*parts]}")
-    if unknown := [tag for tag in parts if tag not in looks]:
+    if not isinstance(looks, Looks) and (unknown := [tag for tag in parts if tag not in looks]):
         raise ValueError(f"no look for {unknown[0]!r}; there is one for: {', '.join(looks)}")
     return parts
 

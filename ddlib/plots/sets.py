@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.evaluation import Evaluation
+from ddlib.evaluation import Evaluation
 from ddlib.plots.marks import matrix, sheet, upright
-from ddlib.plots.style import LETTER, LOOKS, Look, closed, finish, legend_below, panels
+from ddlib.plots.style import LETTER, LOOKS, closed, finish, legend_below, panels
 from ddlib.results import Result
 
 
@@ -34,14 +34,14 @@ def accuracies(measured: Mapping[str, Evaluation], profile: str) -> Figure:
     """Each network's test accuracy as a point, mean and standard deviation beside it."""
     figure, (axis,) = panels(height=0.55 * len(measured) + 1.1)
     for row, (tag, evaluation) in enumerate(measured.items()):
-        look = LOOKS.get(tag, Look(tag, LOOKS["dm"].color, "s"))
+        look = LOOKS[tag]
         runs = evaluation.accuracies
         axis.plot(runs, [row] * len(runs), look.marker, color=look.color, alpha=0.35)
         axis.errorbar(
             evaluation.mean, row + 0.22, xerr=evaluation.std, fmt=look.marker, color=look.color,
             capsize=3,
         )  # fmt: skip
-    axis.set_yticks(range(len(measured)), [LOOKS[t].label if t in LOOKS else t for t in measured])
+    axis.set_yticks(range(len(measured)), [LOOKS[tag].label for tag in measured])
     axis.set_ylim(len(measured) - 0.5, -0.5)
     first = next(iter(measured.values()))
     axis.set_xlabel(

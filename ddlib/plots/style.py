@@ -33,12 +33,26 @@ MARKS = {
     "dc": ("#009E73", "D"),
     "dsa": ("#009E73", "d", "--"),
     "mtt": ("#CC79A7", "X"),
+    "rded": ("#D55E00", "v"),
+    "sre2l": ("#56B4E9", "p"),
     "mtt-late": ("#882255", "x"),
     "start": ("#B09A74", "h", "--"),
     "easy": ("#56B4E9", "<"),
     "mean": ("#D55E00", ">"),
 }
-LOOKS = {tag: Look(LABELS[tag], *mark) for tag, mark in MARKS.items()}
+OWN = ("#332288", "o^v<>sD")  # of the reader's own methods: one color, a marker each
+
+
+class Looks(dict[str, Look]):
+    """Looks by tag; a method that a reader registered gets one when it is first drawn."""
+
+    def __missing__(self, tag: str) -> Look:
+        color, markers = OWN
+        self[tag] = Look(LABELS[tag], color, markers[(len(self) - len(MARKS)) % len(markers)])
+        return self[tag]
+
+
+LOOKS = Looks({tag: Look(LABELS[tag], *mark) for tag, mark in MARKS.items()})
 GRAY = "#777777"  # of what belongs to no source
 
 # A page shows a figure at its own size, a phone at its 350 pixels: a figure as wide as this keeps

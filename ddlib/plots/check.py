@@ -1,0 +1,62 @@
+"""The manipulation check drawn: how much each set teaches, how far it moved, and since when."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ddlib.plots.style import LOOKS, SMALL, finish, legend_below, panels
+from ddlib.results import Trace
+
+
+def gain_and_distance(
+    short: pd.DataFrame, long: pd.DataFrame, scale: str, methods: Sequence[str]
+) -> Figure:
+    """Gain over random images against the distance moved: a set of a short schedule is an open
+    marker, one of a long schedule a full one.
+
+    Both tables are as in `experiment.check`; a set whose distance nobody measured is left out.
+    """
+    figure, (axis,) = panels(height=3.6)
+    for table, filled in ((short, False), (long, True)):
+        for method in methods:
+            _points(axis, table[table["method"] == method], method, filled=filled)
+    for method in methods:  # named once, though its sets may be open or full
+        look = LOOKS[method]
+        axis.plot([], [], look.marker, color=look.color, label=look.label)
+    axis.set_xlabel("distance from the first images (standardized pixels)")
+    axis.set_ylabel("gain over random images\n(points of test accuracy)")
+    axis.set_xlim(left=0)
+    axis.set_ylim(bottom=0)
+    axis.text(
+        0.99, 0.02, "open: short schedule, full: long schedule", transform=axis.transAxes,
+        ha="right", fontsize=SMALL,
+    )  # fmt: skip
+    legend_below(figure)
+    return finish(figure, [axis], scale)
+
+
+def _points(axis: Axes, table: pd.DataFrame, method: str, *, filled: bool) -> None:
+    look, known = LOOKS[method], table.dropna(subset=["distance"])
+    axis.plot(
+        known["distance"], known["gain"], look.marker, color=look.color, markersize=7,
+        markerfacecolor=look.color if filled else "white",
+    )  # fmt: skip
+
+
+def on_the_way(traces: Sequence[tuple[str, Trace]], scale: str) -> Figure:
+    """Test accuracy of networks trained on a set as it was on the way, by method."""
+    figure, (axis,) = panels(height=3.6)
+    for method, trace in traces:
+        look, levels = LOOKS[method], [sum(runs) / len(runs) for runs in trace.accuracies]
+        steps = [max(step, 1) for step in trace.steps]
+        axis.plot(
+            steps, levels, look.line, color=look.color, marker=look.marker, markersize=4,
+            label=f"{look.label}, {trace.steps[-1]:,} steps",
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_xlabel("steps of distillation (the first images stand at 1)")
+    axis.set_ylabel("test accuracy in percent,\nprotocol 'plain'")
+    legend_below(figure)
+    return finish(figure, [axis], scale)

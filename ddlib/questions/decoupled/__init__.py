@@ -1,0 +1,1 @@
+"""Decoupled methods: what a teacher chooses or recovers, against what is cheaper."""

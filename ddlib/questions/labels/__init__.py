@@ -1,0 +1,1 @@
+"""Images or labels: what would real images with good labels teach?"""
