@@ -148,7 +148,10 @@ def read_submission(path: Path, real: ImageData) -> DistilledSet:
     """
     with TemporaryDirectory() as folder:  # what was measured is what is parsed
         copy = write_bytes(Path(folder) / path.name, _at_most(path, MOST_BYTES))
-        tensors, about = load_tensors(copy)
+        try:
+            tensors, about = load_tensors(copy)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(copy), "it")) from None
     if set(tensors) != {"images", "labels"}:
         raise ValueError("the file must hold the tensors images and labels, and no others")
     images, labels = tensors["images"], tensors["labels"]

@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 import torch
@@ -127,7 +128,7 @@ def test_each_bad_file_is_one_line_and_the_rest_goes_on(
     assert len(refused) == len(board["refused"]) == len(BAD) + 4 + 1 + 2
     assert len(lines) == len(refused) + 2
     assert not (tmp_path / "exploded").exists()
-    assert not any(str(tmp_path) in line for line in lines)
+    assert not any(gettempdir() in line for line in lines), "a path of this machine"
     page = (tmp_path / "board.md").read_text()
     assert all(one_line(name) in page for name in board["refused"])
 

@@ -62,7 +62,8 @@ def main() -> None:
             if "--check" not in sys.argv:
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(new, "utf-8")
-    print(*old, sep="\n")
+    if old:
+        print(*old, sep="\n")
     sys.exit(bool(old) and "--check" in sys.argv)
 
 

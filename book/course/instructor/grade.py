@@ -119,11 +119,18 @@ def main() -> None:
         program = runtime()
     except ValueError as error:
         sys.exit(f"error: {error}")
-    root = HERE.parents[2]
-    file = HERE / "Containerfile"
-    subprocess.run(
-        [program, "build", "-q", "-t", IMAGE, "-f", file, root], check=True
-    )
+    image = [
+        program,
+        "build",
+        "-q",
+        "-t",
+        IMAGE,
+        "-f",
+        HERE / "Containerfile",
+        HERE,
+    ]
+    if subprocess.run(image).returncode:
+        sys.exit(f"error: {program} could not build the image")
     limits = [
         "--network=none",
         "--memory=4g",

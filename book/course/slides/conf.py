@@ -9,6 +9,8 @@ extensions = [
     "chapter_figure",
 ]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_footnote_transition = False
+suppress_warnings = ["myst.footnote"]  # those that bibtex defines later
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
 revealjs_style_theme = "white"
