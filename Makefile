@@ -7,15 +7,15 @@ PORT ?= 8000
 NOTEBOOK_ENV := DDLIB_PROFILE=$${DDLIB_PROFILE:-fast} TQDM_DISABLE=1 OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint serve record address colab-check gpu-check clean html
+.PHONY: help book test lint serve record night address colab-check gpu-check clean html slides pdf releases grade export
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-book: html  ## execute every notebook and build the site
+book: html slides  ## execute every notebook and build the site
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 
-test: html  ## build, then test the code, the notebooks and the site
+test: html slides  ## build, then test the code, the notebooks and the site
 	$(NOTEBOOK_ENV) $(PY) -m pytest tests _build/executed --ignore=tests/benchmarks -n 2 --dist loadfile \
 		--nbval --nbval-current-env --nbval-cell-timeout=300
 
@@ -32,6 +32,10 @@ serve:  ## show the built book at http://localhost:8000 (PORT=8000)
 record: .venv/installed  ## make recorded results: make record ARGS="..."
 	$(PY) -m ddlib record $(ARGS)
 
+night: .venv/installed  ## go on with the queue of long runs, one process a core, at low priority
+	@for core in $$($(PY) -c 'import os; print(*range(os.cpu_count()))'); do \
+		OMP_NUM_THREADS=1 nice -n 15 $(PY) -m ddlib record --queue $(ARGS) & done; wait
+
 address: .venv/installed  ## write the address in _config.yml into badges and setup cells
 	$(PY) book/address.py
 
@@ -40,6 +44,25 @@ colab-check: .venv/installed _build/colab/before.json  ## run all notebooks with
 
 gpu-check: .venv/installed  ## run all notebooks on a pretended GPU
 	$(NOTEBOOK_ENV) $(PY) book/gpu_check.py
+
+slides: .venv/installed  ## build the course's decks into the site, from the executed chapters
+	@rm -rf _build/slides _build/html/slides
+	@mkdir -p _build
+	@cp -R book/course/slides book/references.bib _build
+	@mv _build/references.bib _build/slides
+	@PYTHONPATH=book/course $(PY) -m sphinx -b revealjs -W --keep-going -q _build/slides _build/html/slides
+
+pdf: .venv/installed  ## print the built book, and the decks: _build/book.pdf, _build/slides/*.pdf
+	$(PY) book/printed.py
+
+releases: .venv/installed  ## make the problem sets for students from the masters
+	$(PY) book/course/release.py
+
+grade:  ## grade what was handed in: make grade COURSE=FOLDER (needs podman or docker)
+	@$(PYTHON) book/course/instructor/grade.py $(COURSE)
+
+export:  ## what only teachers may see, as a new repository: make export TO=FOLDER
+	@$(PYTHON) book/course/export.py $(TO)
 
 clean:  ## remove what was built (.venv stays)
 	rm -rf _build .pytest_cache .ruff_cache .mypy_cache

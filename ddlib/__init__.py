@@ -1,10 +1,10 @@
 """Dataset distillation: the methods, and what distilled data hold."""
 
-from ddlib.analysis.evaluation import Evaluation, evaluate
 from ddlib.data import ImageData, load, load_folder
 from ddlib.distillation import DivergenceError, distill
 from ddlib.distilled import DistilledSet
 from ddlib.estimate import Estimate, estimate
+from ddlib.evaluation import Evaluation, evaluate
 from ddlib.labels import Teacher, relabel, teachers
 from ddlib.memory import keep_freed_memory
 from ddlib.methods.averages import KMeans

@@ -1,4 +1,4 @@
-"""`python -m ddlib distill | evaluate | record | study | repeat`: from the command line."""
+"""`python -m ddlib distill | evaluate | record | study | repeat | score`: from the command line."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -11,13 +11,14 @@ import tyro
 
 import ddlib
 from ddlib.distillation import Method
+from ddlib.experiment import asking
 from ddlib.memory import keep_freed_memory
 from ddlib.own import Network, import_here
 from ddlib.presets import DATASETS, METHODS
 from ddlib.queue import overview, run_queue
 from ddlib.recording import record_cell
+from ddlib.score import score
 from ddlib.sources import data_folder
-from ddlib.studies import OF_A_RECORD, QUESTIONS, record_study, repeat_study
 
 HELP = {  # one line for each method of the list
     "random": "random real images",
@@ -118,7 +119,7 @@ class Record:
     protocols: tuple[str, ...] = ("plain", "augmented")
     sets: int = 2  # distilled sets, seeds 0, 1, ...
     nets: int = 5  # networks for each set, seeds 0, 1, ...
-    note: str = ""  # what the passport says about the data file
+    note: str = ""  # what the provenance says about the data file
     work: Path = data_folder() / "work"  # checkpoints and unfinished evaluations
     queue: bool = False  # instead: the long runs, in order of value, one process a core
     minutes: float | None = None  # of the queue; then everything is saved
@@ -149,15 +150,15 @@ class Study:
     Interrupted, the same command goes on where it stopped.
     """
 
-    questions: Annotated[tuple[str, ...], tyro.conf.Positional] = QUESTIONS
+    questions: Annotated[tuple[str, ...], tyro.conf.Positional] = asking.questions()
     profile: Literal["fast", "laptop", "full"] = "laptop"
-    note: str = ""  # what the passport says about the data file
+    note: str = ""  # what the provenance says about the data file
     work: Path = data_folder() / "work"  # parts that are finished
 
     def run(self) -> None:
         keep_freed_memory()
         for question in self.questions:
-            made = record_study(question, self.profile, work=self.work, note=self.note)
+            made = asking.study(question, self.profile, work=self.work, note=self.note)
             print(made.name, f"{(made.provenance or {})['seconds']:.0f} s", flush=True)
 
 
@@ -168,7 +169,7 @@ class Repeat:
     Prints every claim as the book recorded it and as it came out here. Changes nothing in the book.
     """
 
-    questions: Annotated[tuple[str, ...], tyro.conf.Positional] = QUESTIONS
+    questions: Annotated[tuple[str, ...], tyro.conf.Positional] = asking.questions()
     profile: Literal["laptop", "colab"] = "laptop"  # colab: CIFAR-10 as it is, on a GPU
     work: Path = data_folder() / "work"  # parts that are finished, and what was found
 
@@ -178,10 +179,10 @@ class Repeat:
 
         keep_freed_memory()
         for question in self.questions:
-            if self.profile != "laptop" and question in OF_A_RECORD:
+            if self.profile != "laptop" and asking.takes_a_record_apart(question):
                 print(f"{question}: takes a record apart, which {self.profile} does not have")
                 continue
-            made = repeat_study(question, self.profile, work=self.work)
+            made = asking.repeat(question, self.profile, work=self.work)
             pairs = beside(made)
             for book, here in pairs:
                 print(book.claim)
@@ -193,6 +194,23 @@ class Repeat:
                 f"{same['opposed']} opposed",
                 flush=True,
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Judge the course's project: a folder of TEAM.safetensors, a secret; writes the board.
+
+    A file that is refused gets one line, and the others are judged.
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    secret: Path  # a text file; its SHA-256 is published before, the file itself after the course
+    nets: int = 10  # networks of each kind
+    out: Path = Path(".")  # where board.json and board.md go
+
+    def run(self) -> None:
+        for line in score(self.folder, self.secret, self.nets, self.out):
+            print(line, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -210,7 +228,7 @@ def _command(arguments: Sequence[str]) -> Any:
     Distill.__annotations__["method"] = any_method()  # which may have grown since
     commands: dict[str, Callable[..., Any]] = {
         "distill": Distill, "evaluate": Evaluate, "record": Record, "study": Study,
-        "repeat": Repeat,
+        "repeat": Repeat, "score": Score,
     }  # fmt: skip
     marks = tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes
     with networks_by_name():

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import PROTOCOLS
 from ddlib.files import load_json
 from ddlib.presets import METHODS
 from ddlib.results import (

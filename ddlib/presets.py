@@ -133,8 +133,8 @@ def _distribution(ipc: int, profile: str) -> dict[str, Any]:
     class, image rate 1 (10 from 100 images per class on), momentum 0.5, from real images, with
     siamese augmentation. The others are that, shortened.
     """
-    rate = 10.0 if ipc >= 100 else 1.0
-    steps = {"fast": 300, "laptop": 2000, "colab": 2000, "full": 20_000}[profile]
+    rate = 3.0 if profile == "fast" else 10.0 if ipc >= 100 else 1.0
+    steps = {"fast": 400, "laptop": 2000, "colab": 2000, "full": 20_000}[profile]
     batch_real = {"fast": 64, "laptop": 64, "colab": 256, "full": 256}[profile]
     return {"steps": steps, "batch_real": batch_real, "lr": rate, **_network(profile)}
 
@@ -195,8 +195,8 @@ def _trajectory(ipc: int, profile: str) -> dict[str, Any]:
     if profile == "fast":
         # At rate 0.01 an expert hardly moves in the few epochs that a reader can wait for.
         return {
-            "steps": 80, "experts": 3, "expert_epochs": 2, "expert_batch": 32, "expert_lr": 0.03,
-            "max_start": 4, "inner_steps": 15, "lr": 30.0, "inner_lr": 0.05, "lr_rate": 0.02,
+            "steps": 40, "experts": 3, "expert_epochs": 2, "expert_batch": 32, "expert_lr": 0.03,
+            "max_start": 4, "inner_steps": 15, "lr": 300.0, "inner_lr": 0.05, "lr_rate": 0.02,
             **_network(profile),
         }  # fmt: skip
     if profile == "full":

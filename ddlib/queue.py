@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.analysis.evaluation import Evaluation
 from ddlib.channels import to_pixels
 from ddlib.compiled import plain_seconds
 from ddlib.data import ImageData, load
 from ddlib.distillation import CompilableMethod, Method, StoppedError, distill
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import Evaluation
 from ddlib.files import save_json
 from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
@@ -164,19 +165,25 @@ def _work_on(
 
     final = {p: judge("final", made, p, n) for p, n in NETS.items()}
     found: dict[str, Any] = {"final": final}
+    how = {
+        **made.meta, "command": command_line(), **provenance(real.device),
+        "date": datetime.now(UTC).date().isoformat(),
+    }  # fmt: skip
     if made.history:
         steps = [shot.step for shot in made.history]
         of = {name: steps.index(round(share * job.method.steps)) for name, share in LOOKS.items()}
         found |= {name: {"plain": judge(name, frames[i], "plain", 5)} for name, i in of.items()}
         watched = zip(steps, frames, strict=True) if job.seed == 0 else ()  # what the slider shows
         shown = [judge(f"step{s}", f, "plain", 1) for s, f in watched]
-        _save_frames(job, made, frames[of["quarter"]], shown, folder)
+        frames[of["quarter"]].save(folder / "sets" / f"{job.name}-quarter.safetensors", half=True)
+        if shown:
+            _trace(job, made, shown, how).save(folder)
     made.save(folder / "sets" / f"{job.name}.safetensors", half=True)
     about = {
         "dataset": job.dataset, "method": {"tag": job.method.tag, **asdict(job.method)},
         "seed": job.seed, "accuracies": found, "moved": moved(frames[0], made),
         "distill_seconds": made.meta["seconds"], "judge_seconds": round(parts["seconds"], 1),
-        "provenance": {**made.meta, "command": command_line(), **provenance(real.device)},
+        "provenance": how,
     }  # fmt: skip
     save_json(folder / "results" / f"{job.name}.json", about)
     print(f"{job.name}: {final}", flush=True)
@@ -195,18 +202,14 @@ def _distilled(
     return replace(made, images=made.images.half().float(), history=history, meta=meta)
 
 
-def _save_frames(
-    job: Job, made: DistilledSet, quarter: DistilledSet, shown: list[list[float]], folder: Path
-) -> None:
-    """The set at a quarter of its steps; and, of the first set, what the slider shows."""
-    quarter.save(folder / "sets" / f"{job.name}-quarter.safetensors", half=True)
-    if job.seed == 0:
-        few = 5 if job.dataset.endswith("x16") else 3
-        measured = [Evaluation(tuple(a), "plain") for a in shown]
-        profile = "laptop" if job.dataset.endswith("x16") else "full"
-        Trace.of(
-            made, measured, name=job.name, profile=profile, per_class=few, passport=made.meta
-        ).save(folder)
+def _trace(job: Job, made: DistilledSet, shown: list[list[float]], how: dict[str, Any]) -> Trace:
+    """What the slider shows."""
+    small = job.dataset.endswith("x16")
+    measured = [Evaluation(tuple(a), "plain") for a in shown]
+    return Trace.of(
+        made, measured, name=job.name, profile="laptop" if small else "full",
+        per_class=5 if small else 3, passport=how,
+    )  # fmt: skip
 
 
 def moved(start: DistilledSet, end: DistilledSet) -> dict[str, float]:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ddlib.analysis.evaluation import Evaluation, evaluate
 from ddlib.data import ImageData
 from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import Evaluation, evaluate
 from ddlib.files import digest, load_json, save_json
 from ddlib.presets import preset
 from ddlib.provenance import command_line, peak_memory_mib, provenance

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddlib.analysis.evaluation import Evaluation
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import Evaluation
 from ddlib.files import damaged, load_json, load_tensors, save_json, save_tensors
 
 RECORDED = Path(str(files("ddlib"))) / "recorded"
@@ -153,7 +153,7 @@ def load_recorded(name: str, folder: Path = RECORDED) -> DistilledSet:
 
 
 def recorded(kind: str = "results", folder: Path = RECORDED) -> list[str]:
-    """Names of what is shipped: `results`, `sets`, `traces` or `studies`."""
+    """Names of what is shipped: `results`, `sets`, `traces` or `records`."""
     return sorted(p.stem for p in (folder / kind).glob("*.*"))
 
 

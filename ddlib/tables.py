@@ -6,9 +6,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import pandas as pd
 from IPython.display import Markdown
 
-from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.evaluation import PROTOCOLS
+from ddlib.experiment import asking
 from ddlib.experiment.claims import Row, ledger
 from ddlib.experiment.claims import corrections as ledger_corrections
 from ddlib.experiment.records import FOLDER, Record, load_record
@@ -24,15 +26,14 @@ from ddlib.results import (
     recorded,
     result_name,
 )
-from ddlib.studies import QUESTIONS, Study, load_study
 
 
-def passport(record: Result | Trace | Study | Record) -> Markdown:
+def provenance(record: Result | Trace | Record) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
-    p = record.provenance if isinstance(record, Record) else record.passport
+    p = (record.provenance if isinstance(record, Record) else record.passport) or {}
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
     scale, network = record.profile, "convnet"
-    if isinstance(record, Study | Record):
+    if isinstance(record, Record):
         scale, network = record.scale, record.settings.get("network", network)
     facts = [scale_of(scale, network), f"`{command}`"]
     if "seeds" in p:
@@ -46,6 +47,9 @@ def passport(record: Result | Trace | Study | Record) -> Markdown:
         p["data"],
     ]
     return Markdown("*Recorded:* " + " · ".join(facts))
+
+
+passport = provenance  # what the chapters on methods and foundations call it
 
 
 def claims(chapter: str | None = None) -> Markdown:
@@ -110,14 +114,9 @@ def studies(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
     minutes = {}
     for name in recorded(FOLDER):
         record = load_record(name)
-        seconds = record.provenance["seconds"]
+        seconds = (record.provenance or {})["seconds"]
         minutes[record.question, record.profile] = f"recorded, {seconds / 60:.0f} min"
-    for name in recorded("studies"):
-        found = load_study(name)
-        minutes[found.question, found.profile] = (
-            f"recorded, {found.passport['seconds'] / 60:.0f} min"
-        )
-    for question in QUESTIONS:
+    for question in asking.questions():
         cells = " | ".join(minutes.get((question, profile), "*open*") for profile in profiles)
         command = f"`python -m ddlib study {question} --profile PROFILE`"
         lines.append(f"| {question.replace('_', ' ')} | {cells} | {command} |")
@@ -133,7 +132,7 @@ def repeats(folder: Path = RECORDED) -> Markdown:
 def _repeats(made: Mapping[str, Any]) -> str:
     head = "| question | minutes | claims | same sign | same verdict | opposite verdict |"
     lines = [head, "|---" * 6 + "|"]
-    for question in (q for q in QUESTIONS if q in made):
+    for question in (q for q in asking.questions() if q in made):
         m = made[question]
         counts = f"{m['claims']} | {m['sign']} | {m['verdict']} | {m['opposed']}"
         lines.append(f"| {question.replace('_', ' ')} | {m['seconds'] / 60:.1f} | {counts} |")
@@ -258,6 +257,67 @@ def full_size(*tags: str) -> Markdown:
         number = f"{r.mean:.1f} ± {r.std:.1f} (sets: {len(r.accuracies)}, networks: {r.n})"
         lines.append(f"| {LABELS[r.tag]} | {r.ipc} | `{r.protocol}` | {number} |")
     return Markdown("\n".join(lines))
+
+
+def released(folder: Path = RECORDED) -> Markdown:
+    """The judge against sets that others released: theirs, ours, and the SHA-256 of each file."""
+    path = folder / "benchmarks" / "released.json"
+    if not path.exists():
+        return Markdown("*Not judged yet: `tests/benchmarks/released.py` makes this table.*")
+    record = load_json(path)
+    lines = [
+        "| set | judged | its makers found | we find | SHA-256 of the file |",
+        "|---" * 5 + "|",
+    ]
+    for one in record["sets"].values():
+        ours, nets = one["accuracies"], len(one["accuracies"])
+        if nets > 1:
+            found = f"{fmean(ours):.2f} ± {stdev(ours):.2f} (networks: {nets})"
+            judged = one["named"] if one["named"] in PROTOCOLS else _recipe(one["recipe"])
+            cells = [f"`{one['path']}`", judged, one["theirs"], found, f"`{one['sha256'][:16]}…`"]
+            lines.append("| " + " | ".join(cells) + " |")
+    sources = "; ".join(dict.fromkeys(one["source"] for one in record["sets"].values()))
+    about = f"*Recorded:* commit {record['commit']} · {record['device']} · files from {sources}"
+    return Markdown("\n".join(lines) + "\n\n" + about)
+
+
+def _recipe(recipe: Mapping[str, Any]) -> str:
+    """A recipe without a name, in words."""
+    return (
+        f"{recipe['epochs']} epochs, batch {recipe['batch']}, rate {recipe['lr']}, decay "
+        f"{recipe['weight_decay']}, a tenth of the rate after {recipe['drop_after']}"
+    )
+
+
+CHECK = {  # column of `experiment.check`: its heading and its digits
+    "accuracy": ("test accuracy", 1),
+    "gain": ("gain over random", 1),
+    "share": ("share of the published gain, %", 0),
+    "last_quarter": ("gained in the last quarter", 1),
+    "correlation": ("correlation with first images", 2),
+    "distance": ("distance from them", 2),
+    "outside": ("pixels out of range, %", 1),
+    "hours": ("hours", 1),
+}
+
+
+def distilled(rows: pd.DataFrame) -> Markdown:
+    """The manipulation check, a line for each method: mean ± spread over its sets."""
+    heads = ["method", "sets", *(heading for heading, _ in CHECK.values())]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for method, mine in rows.groupby("method", sort=False):
+        cells = [_over_sets(mine[column], digits) for column, (_, digits) in CHECK.items()]
+        lines.append(f"| {LABELS[str(method)]} | {len(mine)} | " + " | ".join(cells) + " |")
+    return Markdown("\n".join(lines))
+
+
+def _over_sets(values: "pd.Series[float]", digits: int) -> str:
+    """Mean ± standard deviation of what is known, the mean alone of one set, or a dash."""
+    known = values.dropna()
+    if known.empty:
+        return "–"
+    spread = f" ± {known.std():.{digits}f}" if len(known) > 1 else ""
+    return f"{known.mean():.{digits}f}{spread}"
 
 
 def core(folder: Path = RECORDED) -> Markdown:

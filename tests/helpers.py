@@ -1,38 +1,10 @@
 """Small things that several test files share."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from ddlib import ImageData
 from ddlib.seeds import generator
-from ddlib.studies import Keep, Study, Tensors
-
-
-class Killed(BaseException):
-    """What ends a run in a test, as a signal would: no `except Exception` holds it."""
-
-
-def killed_after(keep: Keep, parts: int, asked: list[str] | None = None) -> Keep:
-    """`keep` for so many parts; the next one ends the run. `asked` gets the names of all."""
-    names = [] if asked is None else asked
-
-    def once(key: str, make: Callable[[], Tensors]) -> Tensors:
-        names.append(key)
-        if len(names) > parts:
-            raise Killed
-        return keep(key, make)
-
-    return once
-
-
-def assert_same_arrays(one: Study, other: Study) -> None:
-    """Equal to the last bit, NaN in the same places."""
-    assert set(one.arrays) == set(other.arrays)
-    for name, array in one.arrays.items():
-        assert torch.equal(array.isnan(), other.arrays[name].isnan()), name
-        assert torch.equal(array.nan_to_num(), other.arrays[name].nan_to_num()), name
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:

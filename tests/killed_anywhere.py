@@ -12,46 +12,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import BinaryIO
 
+import small
 import torch
 
 import ddlib
-from ddlib import recording, studies
-from ddlib.analysis.evaluation import PROTOCOLS
-from ddlib.ensemble import initialize_many
+from ddlib import recording
+from ddlib.evaluation import PROTOCOLS
+from ddlib.experiment import asking
 from ddlib.files import load_json, load_tensors
-from ddlib.networks import build
-from ddlib.training import Recipe, train
+from ddlib.training import Recipe
 
 KILLS = {"distill": 8, "record": 6, "study": 6}
 METHOD = ddlib.DistributionMatching(ipc=1, steps=40, batch_real=4)
 REAL = ddlib.load("digits")
-
-
-@dataclass(frozen=True)
-class Settings:
-    parts: int = 6
-
-
-def ask(
-    real: ddlib.ImageData, sets: object, settings: Settings, keep: studies.Keep
-) -> studies.Study:
-    """A question whose parts each train a small network."""
-    net = build("convnet-tiny", real.shape, 10)
-    images, labels = real.train_images[:50], real.train_labels[:50]
-    each = [
-        keep(f"part{i}", lambda i=i: train(net, images, labels, Recipe(epochs=20), [i]))
-        for i in range(settings.parts)
-    ]
-    biases = torch.stack([part["head.bias"][0] for part in each])
-    assert biases.shape == (settings.parts, len(initialize_many(net, [0])["head.bias"][0]))
-    axes = {"part": tuple(range(settings.parts)), "class": tuple(range(10))}
-    return studies.Study("toys", real.name, {}, axes, {"bias": ("part", "class")}, {"bias": biases})
+BENCH = small.bench("ceiling")
+PLAN = replace(small.PLANS["ceiling"], nets=6)  # a cell for each
 
 
 def distill(folder: Path) -> None:
@@ -69,7 +49,9 @@ def record(folder: Path) -> None:
 
 
 def study(folder: Path) -> None:
-    studies.record_study("toys", "fast", work=folder / "work", note="", folder=folder)
+    asking.study(
+        "ceiling", "fast", work=folder / "work", note="", folder=folder, bench=BENCH, plan=PLAN
+    )
 
 
 COMMANDS: Mapping[str, Callable[[Path], None]] = {
@@ -80,12 +62,9 @@ COMMANDS: Mapping[str, Callable[[Path], None]] = {
 
 
 def shorten() -> None:
-    """Seconds of work for each command, and a question of our own."""
+    """Seconds of work for each command."""
     PROTOCOLS["plain"] = Recipe(epochs=10)
     recording.preset = lambda tag, ipc, profile: METHOD
-    module = SimpleNamespace(SETTINGS={"fast": Settings(), "record": Settings()}, run=ask)
-    studies.question_module = lambda question: module
-    studies.OWN_DATA["toys"] = "digits"
 
 
 def die() -> None:

@@ -1,22 +1,33 @@
 """Each question on tiny data: plans of seconds, for the tests that ask all of them."""
 
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
+import pandas as pd
+import torch
+
 import ddlib
-from ddlib.experiment.asking import has_own_data, part, recorded_sets
+from ddlib.experiment.asking import has_own_data, part, recorded_sets, takes_a_record_apart
 from ddlib.experiment.bench import Bench
+from ddlib.experiment.records import Record
 from ddlib.questions.agreement import experiment as agreement
 from ddlib.questions.bias import experiment as bias
 from ddlib.questions.ceiling import experiment as ceiling
 from ddlib.questions.curvature import experiment as curvature
 from ddlib.questions.decoupled import experiment as decoupled
+from ddlib.questions.influence import experiment as influence
 from ddlib.questions.labels import experiment as labels
 from ddlib.questions.mixing import experiment as mixing
 from ddlib.questions.recognition import experiment as recognition
 from ddlib.questions.recognition import recognizers
+from ddlib.questions.semantics import experiment as semantics
+from ddlib.questions.traits import experiment as traits
 from ddlib.questions.transfer import experiment as transfer
 from ddlib.questions.when_learned import experiment as when_learned
+from ddlib.seeds import generator
 
 PLANS: dict[str, Any] = {
     "mixing": replace(
@@ -87,6 +98,33 @@ PLANS: dict[str, Any] = {
         company=20,
         pictured=20,
     ),
+    "influence": replace(
+        influence.PLANS["fast"],
+        network="convnet-tiny",
+        steps=4,
+        alone=2,
+        each=5,
+        shown=5,
+        sizes=(2,),
+        groups=2,
+        halves=4,
+        stops=2,
+        usual="convnet-tiny",
+        beside=("random", "dm"),
+    ),
+    "semantics": replace(
+        semantics.PLANS["fast"], levels=(0.9,), ipc=2, steps=2, distill_steps=2, shuffles=20
+    ),
+    "traits": replace(
+        traits.PLANS["fast"],
+        network="convnet-tiny",
+        features="convnet-tiny",
+        pool=80,
+        epochs=1,
+        fitted=20,
+        clusters=3,
+        shuffles=40,
+    ),
     "decoupled": replace(
         decoupled.PLANS["fast"], epochs=1, pool=5, crops=2, recovery=2, test=50, steps=4
     ),
@@ -122,4 +160,29 @@ def bench(question: str, device: str = "cpu") -> Bench:
     """A few digits, and the recorded sets of digits; or the data that a question draws itself."""
     if has_own_data(question):
         return Bench(ddlib.load(part(question).DATA, device), {})
-    return Bench(few("digits", device), recorded_sets("digits", device=device))
+    made = Bench(few("digits", device), recorded_sets("digits", device=device))
+    if takes_a_record_apart(question):
+        return replace(made, records=some_influence(made.real, ("random", "bptt")))
+    return made
+
+
+@cache
+def some_influence(
+    real: ddlib.ImageData, methods: tuple[str, ...], network: str = "convnet-tiny"
+) -> Path:
+    """A folder with a made-up record of influence: four images of a class, few test images."""
+    classes, tests = len(real.classes), torch.arange(6, min(60, len(real.test_labels)))
+    draws = generator("influence")
+    rows = [
+        {
+            "condition": "mean",
+            "method": method,
+            "influence": torch.randn(4 * classes, len(tests), generator=draws).half(),
+        }
+        for method in methods
+    ]
+    settings = {"methods": methods, "nets": 2, "network": network}
+    arrays = {"image": torch.arange(4 * classes), "test": tests}
+    folder = Path(mkdtemp())
+    Record("influence", real.name, settings, pd.DataFrame(rows), arrays).save(folder)
+    return folder

@@ -6,8 +6,6 @@ No machine of these tests has a GPU. On a pretended one all must come out as on 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import replace
-from functools import cache, partial
-from importlib import import_module
 from multiprocessing import get_context
 
 import accelerator
@@ -20,17 +18,9 @@ from small import few
 from torch import Tensor
 
 import ddlib
-from ddlib.analysis.evaluation import PROTOCOLS
-from ddlib.experiment.asking import ask, questions
+from ddlib.evaluation import PROTOCOLS
+from ddlib.experiment.asking import ask, questions, recorded_sets
 from ddlib.presets import METHODS
-from ddlib.studies import OWN_DATA, Study, recorded_sets
-
-# Each question with the name of its own tests' settings, and what a few digits need beside them.
-QUESTIONS = {
-    "influence": ("SMALL", {"each": 5}),
-    "semantics": ("SMALL", {"draws": 1, "nets": 1, "steps": 2}),
-    "traits": ("SMALL", {"fitted": 5}),
-}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +33,6 @@ def elsewhere() -> Iterator[Executor]:
 def start() -> None:
     """Bring the device, and make short what the settings below leave long."""
     accelerator.install()
-    METHODS["dm"] = partial(ddlib.DistributionMatching, steps=2, batch_real=4)
     PROTOCOLS.update({name: replace(recipe, epochs=3) for name, recipe in PROTOCOLS.items()})
 
 
@@ -57,10 +46,6 @@ def evaluated(protocol: str, device: str) -> dict[str, Tensor]:
     made = recorded_sets("digits")["mtt"][0]
     found = ddlib.evaluate(made, few("digits", device), protocol, nets=2)
     return {"accuracies": torch.tensor(found.accuracies)}
-
-
-def studied(question: str, device: str) -> dict[str, Tensor]:
-    return study(question, device).arrays
 
 
 def asked(question: str, device: str) -> dict[str, Tensor]:
@@ -78,16 +63,6 @@ def asked(question: str, device: str) -> dict[str, Tensor]:
     return found
 
 
-@cache  # traits ask for the study of influence once more
-def study(question: str, device: str) -> Study:
-    name, others = QUESTIONS[question]
-    settings = replace(getattr(import_module(f"test_{question}"), name), **others)
-    sets = recorded_sets("digits", device=device)
-    more = {"influence": study("influence", device)} if question == "traits" else {}
-    run = import_module(f"ddlib.analysis.{question}").run
-    return run(few(OWN_DATA.get(question, "digits"), device), sets, settings, **more)
-
-
 def both(find: Callable[[str, str], dict[str, Tensor]], what: str) -> list[dict[str, np.ndarray]]:
     """What is found on the pretended device and on the CPU."""
     return [{k: v.numpy() for k, v in find(what, d).items()} for d in (DEVICE, "cpu")]
@@ -98,7 +73,6 @@ def both(find: Callable[[str, str], dict[str, Tensor]], what: str) -> list[dict[
     [
         *((distilled, tag) for tag in METHODS),
         *((evaluated, protocol) for protocol in PROTOCOLS),
-        *((studied, question) for question in QUESTIONS),
         *((asked, question) for question in questions()),
     ],
 )
@@ -124,10 +98,6 @@ def where_starts_are_drawn() -> set[str]:
 def test_a_set_begins_alike_on_every_device(elsewhere: Executor) -> None:
     """Who takes it apart on another device must find its first images again."""
     assert elsewhere.submit(where_starts_are_drawn).result() == {"cpu"}
-
-
-def test_every_question_is_asked() -> None:
-    assert {*QUESTIONS, *questions()} == set(ddlib.studies.QUESTIONS)
 
 
 def refused() -> list[str]:

@@ -9,8 +9,8 @@ from helpers import relative_error, toy_data
 from torch import Tensor
 
 from ddlib import ImageData, augment
-from ddlib.analysis.evaluation import recipe_for
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import recipe_for
 from ddlib.seeds import generator
 
 SIDE = 8

@@ -13,7 +13,7 @@ from PIL import Image
 
 import ddlib
 from ddlib import provenance
-from ddlib.analysis.evaluation import PROTOCOLS, Evaluation, balanced_accuracy, in_turn
+from ddlib.evaluation import PROTOCOLS, Evaluation, balanced_accuracy, in_turn
 from ddlib.files import ForeignFileError
 from ddlib.training import Recipe
 from ddlib.whiten import whitening

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import ddlib
-from ddlib.analysis.evaluation import check_fits
 from ddlib.checks import TOLERANCE
+from ddlib.evaluation import check_fits
 from ddlib.networks import build
 from ddlib.sources import read_npz
 

@@ -28,8 +28,6 @@ from ddlib.experiment.claims import (
 )
 from ddlib.experiment.records import Record, load_record
 from ddlib.results import RECORDED, Result
-from ddlib.studies import findings as study_findings
-from ddlib.studies import load_study
 
 ROOT = Path(__file__).parents[1]
 
@@ -143,11 +141,8 @@ def found_in(name: str) -> pd.DataFrame:
 
 
 def expected_effect(claim: dict) -> str:
-    """The same for a study: how far the mean of a finding is above zero."""
-    if "record" in claim:
-        values = values_of(found_in(claim["record"]), **claim["where"])
-    else:
-        values = study_findings(load_study(claim["study"]))[claim["finding"]]
+    """The same for a question: how far the mean of a finding is above zero."""
+    values = values_of(found_in(claim["record"]), **claim["where"])
     if len(values) < 2:
         return "not reached"  # nothing says how uncertain it is
     mean, half = fmean(values), student.ppf(0.975, len(values) - 1) * sem(values)

@@ -10,8 +10,8 @@ import torch
 from helpers import toy_data
 
 import ddlib
-from ddlib.analysis import evaluation
-from ddlib.analysis.evaluation import PROTOCOLS, Evaluation, recipe_for
+from ddlib import evaluation
+from ddlib.evaluation import PROTOCOLS, Evaluation, recipe_for
 from ddlib.networks import build
 from ddlib.training import Recipe, accuracy, train
 

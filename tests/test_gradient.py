@@ -16,11 +16,11 @@ from torch.func import functional_call
 
 import ddlib
 from ddlib import augment
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.compiled import Precision, in_precision
 from ddlib.data import sample_per_class
 from ddlib.distillation import Variables
 from ddlib.ensemble import Parameters, flatten, initialize_many, unflatten
+from ddlib.evaluation import PROTOCOLS
 from ddlib.files import load_tensors
 from ddlib.methods import gradient
 from ddlib.methods.gradient import EPS, class_gradients, gradient_distance, matching_loss

@@ -12,7 +12,6 @@ ROOT = Path(ddlib.__file__).parent
 # them is the engine: data, networks, methods, the loop, the judge and their records.
 LAYERS = ("engine", "experiment", "questions", "plots", "figures")
 DOORS = {"__main__", "show", "tables"}  # stand at the bottom, where readers come in
-UNCONVERTED = {"analysis", "instruments", "studies"}  # questions that have no folder yet
 DRAWING = {"matplotlib", "IPython", "ipywidgets"}
 
 
@@ -43,8 +42,6 @@ def below(path: Path) -> set[str]:
 
 def layer(module: str) -> int:
     first, last = module.split(".")[0], module.split(".")[-1]
-    if first in UNCONVERTED and module != "analysis.evaluation":
-        return LAYERS.index("experiment" if first == "studies" else "questions")
     if first in DOORS or (first == "questions" and last == "figures"):
         return LAYERS.index("figures")
     return LAYERS.index(first) if first in LAYERS else 0

@@ -12,7 +12,8 @@ import torch
 import ddlib
 from ddlib import __main__ as command_line
 from ddlib.__main__ import main
-from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.evaluation import PROTOCOLS
+from ddlib.experiment import asking
 from ddlib.experiment.claims import beside
 from ddlib.experiment.records import Record, load_record
 from ddlib.presets import METHODS, made_by
@@ -60,7 +61,7 @@ def test_repeat_prints_what_the_book_has_and_what_came_out(
         asked.append((question, profile, work))
         return study
 
-    monkeypatch.setattr(command_line, "repeat_study", answer)
+    monkeypatch.setattr(asking, "repeat", answer)
     main(["repeat", "traits", "mixing", "--profile", "colab", "--work", str(tmp_path)])
     assert asked == [("mixing", "colab", tmp_path)]
     missing, *lines, last = capsys.readouterr().out.splitlines()

@@ -9,7 +9,7 @@ from PIL import Image
 
 import ddlib
 from ddlib.__main__ import main
-from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.evaluation import PROTOCOLS
 from ddlib.training import Recipe
 
 CLASSES = {"ant": 9, "bee": 5, "wasp": 4}  # uneven, and not in the order of their sizes

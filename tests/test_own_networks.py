@@ -14,8 +14,8 @@ from helpers import toy_data
 from torch import Tensor, nn
 
 import ddlib
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.ensemble import activation_bytes, forward, initialize_many, loaded
+from ddlib.evaluation import PROTOCOLS
 from ddlib.methods.coresets import trained_features
 from ddlib.networks import build, depth_for, features, fresh, initialize, redrawn
 from ddlib.own import name_of

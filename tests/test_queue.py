@@ -10,8 +10,8 @@ from helpers import toy_data
 
 import ddlib
 from ddlib import queue
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import PROTOCOLS
 from ddlib.files import load_json
 from ddlib.queue import JOBS, Job, hours, moved, overview, run_queue
 from ddlib.results import load_trace, recorded

@@ -12,8 +12,8 @@ import torch
 from helpers import toy_data
 
 import ddlib
-from ddlib.analysis.evaluation import PROTOCOLS, Evaluation
 from ddlib.data import NAMES
+from ddlib.evaluation import PROTOCOLS, Evaluation
 from ddlib.files import DamagedFileError, load_tensors
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import Result, Trace, recorded

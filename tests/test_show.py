@@ -134,8 +134,8 @@ def test_attempt_tells_the_reader_what_the_check_found(
     assert capsys.readouterr().out.splitlines()[0].startswith(said)
 
 
-def test_passport_names_what_made_the_result(result: Result) -> None:
-    line = tables.passport(result).data
+def test_provenance_names_what_made_the_result(result: Result) -> None:
+    line = tables.provenance(result).data
     for part in (
         "full scale",
         "`python -m ddlib record --ipcs 1`",

@@ -8,8 +8,8 @@ from helpers import relative_error, toy_data
 
 import ddlib
 from ddlib import ensemble
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.ensemble import cached_images, graph_images, initialize_many
+from ddlib.evaluation import PROTOCOLS
 from ddlib.methods.distribution import mean_feature_distance
 from ddlib.networks import build, fresh
 from ddlib.questions.agreement.predictions import predictions

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from ddlib import tables
@@ -87,3 +88,31 @@ def test_no_recorded_repeat_says_the_opposite_of_the_book() -> None:
     """The book says so in words."""
     for path in (RECORDED / "benchmarks").glob("repeats-*.json"):
         assert sum(made["opposed"] for made in load_json(path).values()) == 0, path.name
+
+
+def test_released_sets_stand_with_what_their_makers_found(tmp_path: Path) -> None:
+    assert "Not judged yet" in tables.released(tmp_path).data
+    recipe = {"epochs": 301, "batch": 256, "lr": 0.01, "weight_decay": 5e-4, "drop_after": 151}
+    one = {
+        "path": "a/b.pt", "theirs": "42.2", "named": "Recipe", "recipe": recipe, "source": "there",
+        "sha256": "f" * 64, "accuracies": [40.0, 42.0],
+    }  # fmt: skip
+    begun = {**one, "path": "a/c.pt", "accuracies": [40.0]}
+    record = {"sets": {"one": one, "begun": begun}, "commit": "abc", "device": "CPU"}
+    save_json(tmp_path / "benchmarks" / "released.json", record)
+    text = tables.released(tmp_path).data
+    assert "| `a/b.pt` | 301 epochs, batch 256," in text
+    assert "| 42.2 | 41.00 ± 1.41 (networks: 2) | `ffffffffffffffff…` |" in text
+    assert "c.pt" not in text  # one network has no spread yet
+
+
+def test_the_check_counts_sets() -> None:
+    nan = float("nan")
+    made = {"distance": nan, "correlation": nan, "outside": nan, "last_quarter": nan, "hours": 1.0}
+    rows = [
+        {"method": tag, "accuracy": level, "gain": level - 20, "share": 50.0, **made}
+        for tag, level in (("dm", 30.0), ("dm", 32.0), ("random", 20.0))
+    ]
+    (dm, random) = tables.distilled(pd.DataFrame(rows)).data.splitlines()[2:]
+    assert dm.startswith("| distribution matching | 2 | 31.0 ± 1.4 | 11.0 ± 1.4 | 50 ± 0 | – |")
+    assert random.startswith("| random | 1 | 20.0 | 0.0 | 50 | – |")

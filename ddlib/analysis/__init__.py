@@ -1,1 +1,1 @@
-"""The study questions, one file each; functions return numbers, never figures."""
+"""The old place of the judge, until `ddlib.queue` imports it from `ddlib.evaluation`."""

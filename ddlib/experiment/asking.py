@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ddlib.data import load
+from ddlib.data import ImageData, load
+from ddlib.distilled import DistilledSet
 from ddlib.experiment.bench import Bench, Sets
 from ddlib.experiment.cells import Cell, collect
 from ddlib.experiment.records import Record
@@ -106,10 +107,15 @@ def study(
     note: str,
     folder: Path = RECORDED,
     executor: Executor | None = None,
+    bench: Bench | None = None,
+    plan: Any = None,
 ) -> Record:
-    """Run one experiment on the recorded sets, or finish it, and save what it found."""
-    plan = part(question).PLANS["record" if profile == "laptop" else profile]
-    bench = bench_for(question, profile)
+    """Run one experiment on the recorded sets, or finish it, and save what it found.
+
+    `bench` and `plan` are those of the profile, if there are no others.
+    """
+    plan = plan or part(question).PLANS["record" if profile == "laptop" else profile]
+    bench = bench or bench_for(question, profile)
     if not bench.sets and not has_own_data(question):
         make = f"python -m ddlib record --profile {profile} --ipcs {IPC}"
         name = bench.real.name
@@ -120,18 +126,24 @@ def study(
 
 
 def repeat(
-    question: str, profile: str = "laptop", *, work: Path, executor: Executor | None = None
+    question: str,
+    profile: str = "laptop",
+    *,
+    work: Path,
+    executor: Executor | None = None,
+    bench: Bench | None = None,
+    plan: Any = None,
 ) -> Record:
     """The experiment that is recorded at laptop scale, with fewer networks: minutes, not hours.
 
     Profile `laptop` takes the recorded sets apart. `colab` takes CIFAR-10 as it is, for which it
     first distills sets in short runs. What is found is saved under `work / "repeats"`; what the
-    book shows stays as it is.
+    book shows stays as it is. `bench` and `plan` are those of the profile, if there are no others.
     """
     known, folder = part(question).PLANS, work / "repeats"
     own = profile != "laptop" and not has_own_data(question)
-    bench = bench_for(question, profile, folder / "sets" if own else None)
-    plan = known.get(profile, known["laptop"])
+    bench = bench or bench_for(question, profile, folder / "sets" if own else None)
+    plan = plan or known.get(profile, known["laptop"])
     record = _asked(question, bench, plan, profile, folder / "cells", REPEATED, executor)
     record.save(folder)
     return record
@@ -167,6 +179,11 @@ def has_own_data(question: str) -> bool:
     return hasattr(part(question), "DATA")
 
 
+def takes_a_record_apart(question: str) -> bool:
+    """Such questions are asked of what another one found, and make no sets of their own."""
+    return hasattr(part(question), "OF_RECORD")
+
+
 @dataclass(frozen=True)
 class Opener:
     """Opens the bench of a dataset: its recorded sets, or those that `folder` holds."""
@@ -180,7 +197,7 @@ class Opener:
         real = load(self.dataset, self.device)
         if self.folder is None:
             return Bench(real, recorded_sets(real.name, device=real.device), self)
-        return Bench(real, _short_sets(real, self.profile, self.folder), self)
+        return Bench(real, short_sets(real, self.profile, self.folder), self)
 
 
 def bench_for(question: str, profile: str, folder: Path | None = None) -> Bench:
@@ -206,11 +223,13 @@ def recorded_sets(
     return found
 
 
-def _short_sets(real: Any, profile: str, folder: Path) -> Sets:
+def short_sets(
+    real: ImageData, profile: str, folder: Path, methods: Sequence[str] = tuple(METHODS)
+) -> Sets:
     """Two sets of each method, distilled as `profile` has it or found in `folder`."""
 
-    def made(method: str, seed: int) -> Any:
+    def made(method: str, seed: int) -> DistilledSet:
         one = set_in(folder, real, method, IPC, profile, seed, work=folder, note=REPEATED)
         return one.to(real.device)
 
-    return {method: (made(method, 0), made(method, 1)) for method in METHODS}
+    return {method: (made(method, 0), made(method, 1)) for method in methods}

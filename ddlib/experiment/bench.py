@@ -9,6 +9,7 @@ from typing import Any
 from ddlib.data import ImageData
 from ddlib.distilled import DistilledSet
 from ddlib.files import digest
+from ddlib.results import RECORDED
 
 Sets = Mapping[str, Sequence[DistilledSet]]  # by method, one for each seed
 
@@ -25,6 +26,7 @@ class Bench:
     sets: Sets
     opener: Callable[[], "Bench"] | None = None
     scratch: Path | None = None  # where long work may keep its checkpoints
+    records: Path = RECORDED  # where the records lie that a question may take apart
 
     def turn(self, method: str, number: int) -> DistilledSet:
         """The set of a method for run `number`: its sets take turns."""
@@ -40,7 +42,7 @@ class Bench:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         if self.opener is None:
-            return Bench, (self.real, self.sets, None, self.scratch)
+            return Bench, (self.real, self.sets, None, self.scratch, self.records)
         return _opened, (self.opener, self.scratch)
 
 

@@ -20,8 +20,6 @@ from ddlib.experiment import asking
 from ddlib.experiment.records import FOLDER, Record, load_record
 from ddlib.names import LABELS
 from ddlib.results import RECORDED, Result, load_result, recorded
-from ddlib.studies import Study, load_study
-from ddlib.studies import findings as study_findings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,7 +199,7 @@ def values_of(found: "pd.DataFrame", **where: str) -> Values:
     for column, label in where.items():
         found = found[found[column] == label]
     order = [column for column in ("network", "set") if column in found]
-    return tuple(found.sort_values(order)["value"].tolist())
+    return tuple(found.sort_values(order, kind="stable")["value"].tolist())
 
 
 def findings(record: Record) -> "pd.DataFrame":
@@ -219,35 +217,18 @@ def _reader(folder: Path) -> Read:
         record = load_record(name, folder)
         return findings(record), record.scale
 
-    @cache
-    def of_study(name: str) -> tuple[dict[str, Values], str] | None:
-        if name not in recorded("studies", folder):
-            return None
-        study = load_study(name, folder)
-        return study_findings(study), study.scale
-
     def read(claim: Mapping[str, Any]) -> tuple[Values, str] | None:
-        if "study" in claim:
-            old = of_study(claim["study"])
-            return old and (old[0][claim["finding"]], old[1])
         known = found(claim["record"])
         return known and (values_of(known[0], **claim["where"]), known[1])
 
     return read
 
 
-def beside(made: Record | Study, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
+def beside(made: Record, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
     """The claims about a question: each row as recorded, and as `made` decides it."""
-    content = _content()
-    if isinstance(made, Record):
-        mine = [c for c in content["claims"] if c.get("question") == made.question]
-        found = findings(made)
-        each = {claim["id"]: values_of(found, **claim["where"]) for claim in mine}
-    else:
-        ending = f"-{made.question}"
-        mine = [c for c in content["claims"] if c.get("study", "").endswith(ending)]
-        known = study_findings(made)
-        each = {claim["id"]: known.get(claim["finding"], ()) for claim in mine}
+    content, found = _content(), findings(made)
+    mine = [c for c in content["claims"] if c.get("question") == made.question]
+    each = {claim["id"]: values_of(found, **claim["where"]) for claim in mine}
     read = _reader(folder)
 
     def here(claim: Mapping[str, Any]) -> tuple[Values, str]:

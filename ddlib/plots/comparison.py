@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from IPython.display import HTML
 
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.compare import Row
+from ddlib.evaluation import PROTOCOLS
 from ddlib.names import SCALES
 from ddlib.plots.page import script, style
 from ddlib.plots.style import LOOKS

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddlib.analysis.evaluation import Evaluation
+from ddlib.evaluation import Evaluation
 from ddlib.plots.marks import matrix, sheet, upright
 from ddlib.plots.style import LETTER, LOOKS, closed, finish, legend_below, panels
 from ddlib.results import Result

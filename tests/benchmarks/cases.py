@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 import ddlib
-from ddlib.analysis.evaluation import train_and_test
 from ddlib.data import ImageData
 from ddlib.distillation import LearningMethod
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import train_and_test
 from ddlib.networks import build
 from ddlib.presets import METHODS
 from ddlib.provenance import peak_memory_mib

@@ -26,10 +26,10 @@ from cases import Work, outer_steps, random_data
 from measure import best_device, spread
 
 import ddlib
-from ddlib.analysis.evaluation import train_and_test
 from ddlib.compiled import Precision, function_of, in_precision, operations
 from ddlib.distilled import DistilledSet
 from ddlib.ensemble import cached_images, flatten, initialize_many, unflatten
+from ddlib.evaluation import train_and_test
 from ddlib.files import load_json, save_json
 from ddlib.methods.distribution import embedding_of
 from ddlib.networks import build

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 import ddlib
-from ddlib.analysis.evaluation import PROTOCOLS, recipe_for, train_and_test
 from ddlib.data import ImageData
+from ddlib.evaluation import PROTOCOLS, recipe_for, train_and_test
 from ddlib.files import load_json, save_json
 from ddlib.provenance import provenance
 from ddlib.results import RECORDED

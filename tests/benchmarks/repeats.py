@@ -11,13 +11,13 @@ import argparse
 import time
 from pathlib import Path
 
+from ddlib.experiment.asking import questions, repeat
 from ddlib.experiment.claims import accord, beside
 from ddlib.files import load_json, save_json
 from ddlib.memory import keep_freed_memory
 from ddlib.presets import device_for
 from ddlib.results import RECORDED
 from ddlib.sources import data_folder
-from ddlib.studies import QUESTIONS, repeat_study
 
 
 def measured(question: str, work: Path) -> dict:
@@ -26,15 +26,16 @@ def measured(question: str, work: Path) -> dict:
     Where parts were there before, the seconds that they took then count.
     """
     started = time.monotonic()
-    study = repeat_study(question, work=work)
-    seconds = max(time.monotonic() - started, study.provenance["seconds"])
-    made = {k: study.provenance[k] for k in ("commit", "device", "date")}
-    return {"seconds": round(seconds, 1), **accord(beside(study)), **made}
+    record = repeat(question, work=work)
+    provenance = record.provenance or {}
+    seconds = max(time.monotonic() - started, provenance["seconds"])
+    made = {k: provenance[k] for k in ("commit", "device", "date")}
+    return {"seconds": round(seconds, 1), **accord(beside(record)), **made}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("questions", nargs="*", default=QUESTIONS)
+    parser.add_argument("questions", nargs="*", default=questions())
     parser.add_argument("--work", type=Path, default=data_folder() / "work")
     options = parser.parse_args()
     path = RECORDED / "benchmarks" / f"repeats-{device_for('laptop')}.json"

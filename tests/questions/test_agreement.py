@@ -78,9 +78,8 @@ def test_stopped_networks_end_above_the_target() -> None:
     assert found["stopped"][1].tolist() == [False, True]
 
 
-def test_a_gap_that_was_planted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gap_that_was_planted_is_found() -> None:
     """Networks copy early ones on most images: the gap and its interval lie above zero."""
-    monkeypatch.setattr("ddlib.questions.agreement.matching.DRAWS", 50)
     labels = torch.zeros(2000, dtype=torch.int64)
     early = some_predictions(1, 2000).expand(6, 1, -1).clone()
     mask = torch.rand(6, 1, 2000, generator=generator(1)) < 0.2
@@ -92,7 +91,7 @@ def test_a_gap_that_was_planted_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
         "full-batch": some_predictions(2, 2000, seed=5)[:, None],
     }
     runs = {"dm": early[:4, 0].unflatten(0, (2, 2)), "dc": early[2:, 0].unflatten(0, (2, 2))}
-    found = compared("dm", runs, pools, labels, 5.0)
+    found = compared("dm", runs, pools, labels, 5.0, draws=50)
     mean, low, high = found["interval"][0, 0].tolist()
     assert 0.3 < low <= mean <= high < 0.8
     assert found["interval"][3, 0, 0].abs() < 0.05  # subsets are no more like early ones

@@ -1,7 +1,6 @@
 """Bias: colors are read from pixels, test pairs differ in color alone, gaps are differences."""
 
 from dataclasses import asdict, replace
-from functools import partial
 
 import pandas as pd
 import pytest
@@ -16,7 +15,6 @@ from ddlib.experiment.bench import Bench
 from ddlib.experiment.claims import values_of
 from ddlib.experiment.records import Record
 from ddlib.methods.coresets import RandomSelection
-from ddlib.methods.distribution import DistributionMatching
 from ddlib.names import SCALES
 from ddlib.presets import METHODS
 from ddlib.questions.bias import colors, figures
@@ -37,19 +35,13 @@ from ddlib.seeds import generator
 PLAN = replace(
     PLANS["fast"],
     variants=("dm-plain", "random-even"), sizes=(10, 20), marks=(2, 4), drawings=40, sets=2, nets=2,
-    steps=4,
+    steps=4, dm_steps=2,
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def biased() -> ImageData:
     return shapes(0.9, seed=3)
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    methods = {"random": RandomSelection, "dm": partial(DistributionMatching, steps=2)}
-    monkeypatch.setattr(bias, "METHODS", methods)
 
 
 def test_every_shape_is_seen_in_the_color_it_was_drawn_in(biased: ImageData) -> None:
@@ -116,7 +108,7 @@ def test_a_judge_that_goes_by_the_color_has_the_largest_gap(biased: ImageData) -
     assert gap(torch.tensor([[99.0], [20.0], [70.0]])).tolist() == [79]
 
 
-def test_every_row_is_what_its_parts_give(quick: None) -> None:
+def test_every_row_is_what_its_parts_give() -> None:
     record = ask("bias", Bench(shapes(), {}), PLAN)
     real = shapes(0.6, 1)
     made = bias.distill(real, RandomSelection(ipc=10), seed=1)

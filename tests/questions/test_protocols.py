@@ -1,6 +1,5 @@
 """Method, protocol and their interaction: parts add up, noise is known, results are the records."""
 
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 
 import ddlib
 from ddlib.questions.transfer import figures, protocols
-from ddlib.results import Result, load_result
+from ddlib.results import Result
 
 
 def test_parts_of_an_accuracy_add_up() -> None:
@@ -42,21 +41,17 @@ def test_recorded_results_are_taken_by_protocol() -> None:
     )
 
 
-def test_a_method_with_fewer_sets_than_the_others_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_method_with_fewer_sets_than_the_others_waits(tmp_path: Path) -> None:
     whole = ((40.0, 42.0), (47.0, 47.0))
     for tag, accuracies in (("dm", whole), ("mtt", whole[:1]), ("random", whole)):
         for protocol in ("plain", "augmented"):
             Result("toy", tag, 1, protocol, "fast", {}, accuracies, (1.0,), {}).save(tmp_path)
-    monkeypatch.setattr(protocols, "RECORDED", tmp_path)
-    monkeypatch.setattr(protocols, "load_result", partial(load_result, folder=tmp_path))
-    tags, y = protocols.by_protocol("toy", 1)
+    tags, y = protocols.by_protocol("toy", 1, folder=tmp_path)
     assert tags == ("dm", "random")
     assert y.tolist() == [[[41, 47], [41, 47]]] * 2
 
 
-def test_two_protocols_shows_leads_over_random() -> None:
+def test_two_protocols_shows_gains_over_random() -> None:
     y = torch.tensor([[[20.0, 22], [30, 32]], [[27, 28], [35, 36]]])  # method, protocol, set
     axis = figures.two_protocols({10: (("random", "dm"), y)}, "laptop").axes[0]
     assert axis.lines[1].get_xdata().tolist() == [6, 7]

@@ -176,7 +176,7 @@ def test_findings_by_hand() -> None:
     assert of("gain", "herding", architecture="others") == (4, 4, 0, 0)
     assert of("gain", architecture="vit-narrow") == (6, 6, 3, 3), "the mean of both methods"
     assert of("gain", architecture="convnet") == (15, 15, 15, 15)
-    assert of("chosen lead", "herding", architecture="others") == (4 - 6, 4 - 6, -3, -3)
+    assert of("chosen gain", "herding", architecture="others") == (4 - 6, 4 - 6, -3, -3)
     assert of("same order") == (-1, -1), "one value for each architecture"
     dm, bptt, herding = (50 - 30, 50 - 37.5), (100 + 50, 100 - 7.5), (15 - 20, 15 - 10)
     assert of("lose more", "unrolled") == (bptt[0] - dm[0], bptt[1] - dm[1])

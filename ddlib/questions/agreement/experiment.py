@@ -18,10 +18,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import sample_per_class
 from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench, mark_of
 from ddlib.experiment.cells import Cell
 from ddlib.networks import build
@@ -230,6 +230,6 @@ def predicted(
 ) -> tuple[Runs, Pools]:
     """Predictions by method (set, network, image), and by pool (network, stop, image)."""
     found = collect(cells(bench, plan)).groupby("method", sort=False)["predicted"]
-    each = {method: torch.stack(list(some)) for method, some in found}
+    each = {str(method): torch.stack(list(some)) for method, some in found}
     pools = {name: each.pop(name) for name in ("early", "subset", "full-batch")}
     return each, pools

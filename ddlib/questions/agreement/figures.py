@@ -1,6 +1,7 @@
 """Figures of predictions: who predicts like whom, at equal accuracy."""
 
 from math import ceil, nan
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -115,11 +116,12 @@ def likeness_levels(record: Record, method: str, measure: str = "agreement") -> 
     kin = kinship(record, method)[RELATIONS.index("other set"), MEASURES.index(measure)]
     table = torch.full((len(POOLS) + 1,) * 2, torch.nan)
     table[0, 0] = kin
-    level = record.rows(condition="level", method=method).set_index(["pool", "beside"])
+    rows = record.rows(condition="level", method=method).set_index(["pool", "beside"])
+    level: dict[Any, float] = dict(rows.get(measure, {}))
     for i, one in enumerate(POOLS, 1):
         table[0, i] = table[i, 0] = float(partners(record, method, one)[measure].mean())
         for j, other in enumerate(POOLS[i - 1 :], i):
-            value = float(level.get(measure, {}).get((one, other), torch.nan))
+            value = level.get((one, other), nan)
             table[i, j] = table[j, i] = value
     names = [LOOKS[method].label, *(POOL_LOOKS[p].label for p in POOLS)]
     for gap in (", ", " (", " matching"):  # where a name that is too long is broken
@@ -168,7 +170,8 @@ def partners(record: Record, method: str, pool: str) -> pd.DataFrame:
 def interval(record: Record, **where: str) -> tuple[float, float, float]:
     """A quantity of a method by some measure: mean, lower and upper end."""
     row = record.rows(condition="interval", **where)
-    return tuple(row[name].item() if name in row else nan for name in ("mean", "low", "high"))
+    mean, low, high = (float(row[k].item()) if k in row else nan for k in ("mean", "low", "high"))
+    return mean, low, high
 
 
 def kinship(record: Record, method: str) -> Float[Tensor, "relations measures"]:

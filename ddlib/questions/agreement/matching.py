@@ -2,6 +2,7 @@
 
 from itertools import combinations_with_replacement, product
 from math import floor
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,13 +17,13 @@ RELATIONS = ("same set", "other set", "other method")
 QUANTITIES = ("gap", "gap to stopped", "gap to full-batch", "reference", "beyond reference")
 OFFSETS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)  # points of accuracy by which early stops miss
 RELEASED = ("one stop", "exchanged stop", "window")
-REAL = {"random", "start"}  # sources that nobody distilled
-KINDS = {"dsa": "dc", "mtt-late": "mtt"}  # sources that are a kind of another method
+REAL = {"random", "start"}  # methods that nobody distilled
+KINDS = {"dsa": "dc", "mtt-late": "mtt"}  # methods that are a kind of another method
 EXCHANGED = {"dm": "dc", "dc": "dm"}  # the released stops of these two look exchanged
 DRAWS = 400
 DENSE = ("kin", "missed", "missed_accuracy", "released", "released_accuracy")  # of a network
 
-Runs = dict[str, Integer[Tensor, "_ nets t"]]  # by source: set, network, image
+Runs = dict[str, Integer[Tensor, "_ nets t"]]  # by method: set, network, image
 Pools = dict[str, Integer[Tensor, "m s t"]]  # network, stop, image
 Matched = dict[str, tuple[Integer[Tensor, "m t"], Bool[Tensor, " m"]]]
 
@@ -49,13 +50,13 @@ def matched(pools: Pools, labels: Int[Tensor, " t"], target: float, within: floa
     `stopped` are subset networks on their way: those that end above the target.
     """
     ends = pools["subset"][:, -1:]
-    sources = {
+    candidates = {
         "early": pools["early"],
         "subset": ends,
         "stopped": pools["subset"][:, :-1],
         "full-batch": pools["full-batch"],
     }
-    found = {name: nearest_stop(p, labels, target, within) for name, p in sources.items()}
+    found = {name: nearest_stop(p, labels, target, within) for name, p in candidates.items()}
     predicted, near = found["stopped"]
     found["stopped"] = predicted, near & (correct(ends[:, 0], labels) > target + within)
     return found
@@ -89,7 +90,7 @@ def one_method(
             )
     pairs = combinations_with_replacement(POOLS, 2)
     for (one, other), values in zip(pairs, found["level"], strict=True):
-        rows.append({"condition": "level", "pool": one, "beside": other} | _measured(values))
+        rows.append(_measured(values) | {"condition": "level", "pool": one, "beside": other})
     for i, values in enumerate(found["reference"]):
         rows.append({"condition": "reference", "member": i} | _measured(values))
     for (quantity, measure), values in zip(
@@ -101,7 +102,7 @@ def one_method(
     return table.astype({name: "Int64" for name in ("set", "network", "member")})
 
 
-def _measured(values: Float[Tensor, " measures"]) -> dict[str, float]:
+def _measured(values: Float[Tensor, " measures"]) -> dict[str, Any]:
     return dict(zip(MEASURES, values.tolist(), strict=True))
 
 
@@ -111,7 +112,12 @@ def sizes_of(pools: Pools) -> dict[str, int]:
 
 
 def compared(
-    method: str, runs: Runs, pools: Pools, labels: Int[Tensor, " t"], within: float
+    method: str,
+    runs: Runs,
+    pools: Pools,
+    labels: Int[Tensor, " t"],
+    within: float,
+    draws: int = DRAWS,
 ) -> dict[str, Tensor]:
     """All comparisons for the networks of a method; NaN where nothing is near enough."""
     mine = runs[method]
@@ -126,7 +132,7 @@ def compared(
     real = _references(accuracy, pools, labels, within)
     early, subset, *_ = real.split(sizes, 1)
     found["reference"] = early.nanmean(1) - subset.nanmean(1)
-    found["interval"] = _intervals(found["alike"], real, sizes)
+    found["interval"] = _intervals(found["alike"], real, sizes, draws)
     return found | _released(method, runs, pools, labels)
 
 
@@ -156,9 +162,9 @@ def _one_run(
 def _kin(
     tag: str, runs: Runs, labels: Tensor, within: float
 ) -> Float[Tensor, "sets nets relations measures"]:
-    """Each network of a source against others of equal accuracy that are trained on few images.
+    """Each network of a method against others of equal accuracy that are trained on few images.
 
-    Networks of the same place in set and source begin with the same weights, so they do not
+    Networks of the same place in set and method begin with the same weights, so they do not
     count, and neither do sets of other methods that began as the same real images. Real images
     are no method, and two kinds of one method are not each other's other method.
     """
@@ -189,9 +195,9 @@ def _another_method(one: str, other: str) -> bool:
 def _references(
     accuracy: Float[Tensor, "sets nets"], pools: Pools, labels: Tensor, within: float
 ) -> Float[Tensor, "subset members measures"]:
-    """Subset networks in the place of those of a source: each against its own matches.
+    """Subset networks in the place of those of a method: each against its own matches.
 
-    NaN for a network and itself, and for those that are not near to any network of the source.
+    NaN for a network and itself, and for those that are not near to any network of the method.
     """
     ends = pools["subset"][:, -1]
     rows = torch.stack([_one_run(p, pools, labels, within)["alike"] for p in ends])
@@ -230,6 +236,7 @@ def _intervals(
     alike_to: Float[Tensor, "sets nets m measures"],
     real: Float[Tensor, "subset m measures"],
     sizes: list[int],
+    count: int,
 ) -> Float[Tensor, "quantities measures 3"]:
     """Each quantity, with the 95 percent interval of drawing sets and networks again.
 
@@ -241,7 +248,7 @@ def _intervals(
     rows, real = alike_to.reshape(sets * nets, m, measures).cpu(), real.cpu()
     draws = generator(0, "intervals")
     again = [_quantities(rows, real, sizes, *_weights(sets, nets, sizes, draws))
-             for _ in range(DRAWS)]  # fmt: skip
+             for _ in range(count)]  # fmt: skip
     limits = torch.stack(again).nanquantile(torch.tensor([0.025, 0.975]), 0)
     mean = _quantities(rows, real, sizes, *ones)
     return torch.stack([mean, *limits], 2)
@@ -264,7 +271,7 @@ def _quantities(
     runs: Float[Tensor, " runs"],
     members: Float[Tensor, " m"],
 ) -> Float[Tensor, "quantities measures"]:
-    """`QUANTITIES`: gaps of sources and of real subsets, networks counted by their weights."""
+    """`QUANTITIES`: gaps of methods and of real subsets, networks counted by their weights."""
     counts = members.split(sizes)
     to = [known_mean(r, c, 1) for r, c in zip(rows.split(sizes, 1), counts, strict=True)]
     early, own = (known_mean(real.split(sizes, 1)[i], counts[i], 1) for i in (0, 1))

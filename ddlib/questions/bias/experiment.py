@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
+from typing import Any
 
 import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class, shapes
 from ddlib.distillation import Method, distill
+from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench
 from ddlib.experiment.cells import Cell
 from ddlib.networks import build
@@ -64,6 +65,7 @@ class Plan:
     marks: tuple[int, ...] = (5, 10, 20, 40, 80, 160, STEPS, 900)  # steps on all real images
     image_lr: float = 1.0  # of gradient matching: its default is too small for so few matches
     bptt_steps: int = 20  # half of its default: it is the slowest
+    dm_steps: int | None = None  # None: as many as it takes by default
     drawings: int = 400  # test drawings before those whose color agrees are left out
     sets: int = 2  # each from real images of its own
     nets: int = 3
@@ -128,7 +130,7 @@ def cells(bench: Bench, plan: Plan) -> Iterator[Cell]:
     """A set, a variant, a size or a path on all real images a cell."""
     device = bench.real.device
     on = {"network": plan.network, "nets": plan.nets, "drawings": plan.drawings}
-    on |= {"steps": plan.steps, "rates": [plan.image_lr, plan.bptt_steps]}
+    on |= {"steps": plan.steps, "rates": [plan.image_lr, plan.bptt_steps, plan.dm_steps]}
     for level, seed in ((level, seed) for level in plan.levels for seed in range(plan.sets)):
         at = {"level": level, "set": seed}
         for method in plan.methods:
@@ -199,18 +201,19 @@ def on_images(
     return {"percent": judged(data, test, plan.network, seeds, marks).movedim(1, 0)}
 
 
-def method_of(source: str, plan: Plan) -> Method:
-    """The method of a source with its defaults, on the network of the plan."""
-    if source == "start":  # what all learned sets of one seed begin with
+def method_of(method: str, plan: Plan) -> Method:
+    """A method by name with its defaults, on the network of the plan."""
+    if method == "start":  # what all learned sets of one seed begin with
         return replace(METHODS["dm"](ipc=IPC), steps=0)
-    how = METHODS[source](ipc=IPC)
-    how = how if source == "random" else replace(how, network=plan.network)
-    if source == "bptt":
-        return replace(how, steps=plan.bptt_steps)
-    return replace(how, lr=plan.image_lr) if source in ("dc", "dsa") else how
+    how = METHODS[method](ipc=IPC)
+    how = how if method == "random" else replace(how, network=plan.network)
+    steps = {"bptt": plan.bptt_steps, "dm": plan.dm_steps}.get(method)
+    if steps:
+        return replace(how, steps=steps)
+    return replace(how, lr=plan.image_lr) if method in ("dc", "dsa") else how
 
 
-def varied(how: Method, change: str) -> Method:
+def varied(how: Any, change: str) -> Method:
     """A method without augmentation (`plain`), or with another image rate."""
     how = replace(how, augment=False) if change == "plain" else how
     return replace(how, lr=how.lr * TIMES[change]) if change in TIMES else how

@@ -1,5 +1,7 @@
 """Figures of bias: how much networks go by the color, and what the sets look like."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
@@ -36,20 +38,22 @@ CHANGES = {
 }
 
 
-def _line(axis: Axes, x: list, runs: Float[Tensor, "x *n"], source: str, shift: float = 0) -> None:
+def _line(
+    axis: Axes, x: Sequence[int | float], runs: Float[Tensor, "x *n"], method: str, shift: float = 0
+) -> None:
     """The mean over all runs as a line, each run as a pale point."""
-    look = LOOKS[source]
+    look = LOOKS[method]
     moved = [one + shift for one in x]
     for at, some in zip(moved, runs.flatten(1).tolist(), strict=True):
         axis.plot([at] * len(some), some, look.marker, color=look.color, alpha=0.2, markersize=3)
-    style = "--" if source in ("herding", "dsa", "start") else "-"
+    style = "--" if method in ("herding", "dsa", "start") else "-"
     means = runs.flatten(1).mean(1)
     axis.plot(
         moved, means, look.marker, linestyle=style, color=look.color, label=look.label, markersize=5
     )
 
 
-def _sources(record: Record) -> list[str]:
+def _methods(record: Record) -> list[str]:
     return ["real", *record.settings["methods"]]
 
 
@@ -64,17 +68,17 @@ def _own(record: Record, method: str) -> Float[Tensor, "level set"]:
     return as_array(rows[rows["method"] == method], "own", "level", "set")
 
 
-def _at(record: Record, source: str, level: float) -> Float[Tensor, "set metric net"]:
-    return _whole(record, level) if source == "real" else of_method(record, source, level)
+def _at(record: Record, method: str, level: float) -> Float[Tensor, "set metric net"]:
+    return _whole(record, level) if method == "real" else of_method(record, method, level)
 
 
 def gaps(record: Record) -> Figure:
-    """The gap of every source over the strength of the tie between color and class."""
+    """The gap of every method over the strength of the tie between color and class."""
     figure, axis = plt.subplots(figsize=(6.8, 3.8), layout="constrained")
     levels = record.settings["levels"]
-    for i, source in enumerate(_sources(record)):
-        runs = [gap(_at(record, source, level)).flatten() for level in levels]
-        _line(axis, list(levels), torch.stack(runs), source, 0.006 * (i - 4))
+    for i, method in enumerate(_methods(record)):
+        runs = [gap(_at(record, method, level)).flatten() for level in levels]
+        _line(axis, list(levels), torch.stack(runs), method, 0.006 * (i - 4))
     axis.axhline(0, color="#999999", linewidth=0.8)
     axis.set_xlabel("chance that a training image wears the color of its class")
     axis.set_ylabel("gap, points")
@@ -87,9 +91,9 @@ def groups(record: Record) -> Figure:
     figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.4), sharey=True, layout="constrained")
     levels = record.settings["levels"]
     for row, (axis, metric) in enumerate(zip(axes, METRICS, strict=True)):
-        for i, source in enumerate(_sources(record)):
-            runs = [_at(record, source, level)[:, row].flatten() for level in levels]
-            _line(axis, list(levels), torch.stack(runs), source, 0.006 * (i - 4))
+        for i, method in enumerate(_methods(record)):
+            runs = [_at(record, method, level)[:, row].flatten() for level in levels]
+            _line(axis, list(levels), torch.stack(runs), method, 0.006 * (i - 4))
         axis.set_title(NAMES[metric], fontsize=9)
         axis.set_xlabel("chance of the class's color", fontsize=8)
     axes[0].set_ylabel("percent of the drawings")
@@ -108,9 +112,9 @@ def paths(record: Record, level: float) -> Figure:
             f"{mark}", (x, y), (-4, 4), textcoords="offset points", fontsize=7, ha="right"
         )
     axis.plot([], [], ".-", color="black", label=f"{LOOKS['real'].label}, step by step")
-    for source in record.settings["methods"]:
-        x, y = of_method(record, source, level)[:, :2].movedim(1, 0).flatten(1)
-        look = LOOKS[source]
+    for method in record.settings["methods"]:
+        x, y = of_method(record, method, level)[:, :2].movedim(1, 0).flatten(1)
+        look = LOOKS[method]
         axis.plot(x, y, look.marker, color=look.color, alpha=0.25, markersize=4)
         axis.plot(x.mean(), y.mean(), look.marker, color=look.color, label=look.label)
     axis.set_xlabel("right on drawings in the color of their class, percent")
@@ -120,15 +124,15 @@ def paths(record: Record, level: float) -> Figure:
 
 
 def sizes(record: Record) -> Figure:
-    """The gap over the number of random images, all sources of one size beside it."""
+    """The gap over the number of random images, all methods of one size beside it."""
     figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
     level, sizes = record.settings["level"], record.settings["sizes"]
     runs = [gap(percent(record, condition="size", size=size)).flatten() for size in sizes]
     _line(axis, list(sizes), torch.stack(runs), "random")
-    for i, source in enumerate(s for s in record.settings["methods"] if s != "random"):
-        look, mean = LOOKS[source], gap(of_method(record, source, level)).mean()
+    for i, method in enumerate(s for s in record.settings["methods"] if s != "random"):
+        look, mean = LOOKS[method], gap(of_method(record, method, level)).mean()
         axis.plot(IPC * 1.12 ** (i + 1), mean, look.marker, color=look.color, label=look.label)
-    full = gap(_whole(record, level)).mean()
+    full = float(gap(_whole(record, level)).mean())
     axis.axhline(full, color="black", linewidth=1, label=LOOKS["real"].label)
     axis.set_xscale("log")
     axis.set_xticks(sizes, [str(size) for size in sizes])
@@ -153,8 +157,9 @@ def controls(record: Record) -> Figure:
         axis.plot(runs, [row] * len(runs), look.marker, color=look.color, alpha=0.3)
         axis.plot(runs.mean(), row, "|", color="black", markersize=14)
         names.append(CHANGES[variant.split("-")[1]] if variant else look.label)
-    axis.axvline(gap(of_random(record, level)).mean(), color="#7F7F7F", linewidth=1, label="random")
-    axis.axvline(gap(_whole(record, level)).mean(), color="black", linewidth=1)
+    random, full = (float(gap(f(record, level)).mean()) for f in (of_random, _whole))
+    axis.axvline(random, color="#7F7F7F", linewidth=1, label="random")
+    axis.axvline(full, color="black", linewidth=1)
     name_rows(axis, names)
     axis.set_xlabel(
         f"gap at chance {level}, points: pale each run, bar their mean\n"
@@ -171,8 +176,8 @@ def colors(record: Record) -> Figure:
     axis.plot(
         levels, expected_own(levels, 5), "-", color="black", linewidth=1, label="all real images"
     )
-    for i, source in enumerate(record.settings["methods"]):
-        _line(axis, levels, _own(record, source), source, 0.006 * (i - 4))
+    for i, method in enumerate(record.settings["methods"]):
+        _line(axis, levels, _own(record, method), method, 0.006 * (i - 4))
     axis.set_xlabel("chance that a training image wears the color of its class")
     axis.set_ylabel("pixels in the class's color,\npercent of all with color")
     axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -180,9 +185,9 @@ def colors(record: Record) -> Figure:
 
 
 def sets(record: Record, classes: tuple[str, ...]) -> Figure:
-    """The first two images of each class of each source, where the color nearly gives it away."""
+    """The first two images of each class of each method, where the color nearly gives it away."""
     panels = {}
-    for source, kept in pictures(record).items():
+    for method, kept in pictures(record).items():
         shown = kept.unflatten(0, (len(classes), -1))
-        panels[LOOKS[source].label] = shown[:, :2].flatten(0, 1) / 255
+        panels[LOOKS[method].label] = shown[:, :2].flatten(0, 1) / 255
     return images(panels, classes, width=4.5)

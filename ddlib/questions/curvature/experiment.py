@@ -182,7 +182,7 @@ def images_of(
     if method in SETS:
         one = bench.sets[method][draw]
         return one.images, one.labels
-    if method == "easy":
+    if easy is not None and method == "easy":
         rows = easy["rows"][draw].to(real.device)
     else:
         each = plan.real // len(real.classes)
@@ -202,7 +202,9 @@ def curvature(
 ) -> dict[str, Tensor]:  # fmt: skip
     """Trace by probe, loss, accuracy and uncertainty of one network on the images of a method."""
     theta = _theta(bench, plan, step, mine)
-    probes = rademacher(plan.probes, *theta.shape, generator("probes", device=theta.device))
+    networks, weights = theta.shape
+    draws = generator("probes", device=theta.device)
+    probes = rademacher(plan.probes, networks, weights, draws)
     group = images_of(bench, plan, seed, method, draw, easy)
     return measure(_net(bench, plan), theta, *group, probes)
 

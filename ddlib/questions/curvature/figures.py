@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -96,7 +97,7 @@ def _mean_line(axis: Axes, x: Sequence[int] | Tensor, y: Tensor, name: str) -> N
     axis.plot(x, y, linestyle=style, markersize=4, label=OWN[name].label, **_marker(name))
 
 
-def _marker(name: str) -> dict[str, str]:
+def _marker(name: str) -> dict[str, Any]:
     """Color and marker of a source; those of DSA are hollow, to tell them from those of DC."""
     color = OWN[name].color
     face = "white" if name == "dsa" else color

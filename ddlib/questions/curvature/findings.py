@@ -21,7 +21,8 @@ def gains(record: Record, turn: int) -> dict[str, Float[Tensor, "net start draw"
     )
     each = dict(list(turns.groupby("method", sort=False)))
     after = {m: as_array(rows, "test", "network", "step", "set") for m, rows in each.items()}
-    return {"real": there - before} | {method: values - before for method, values in after.items()}
+    gained = {str(method): values - before for method, values in after.items()}
+    return {"real": there - before} | gained
 
 
 def curves(record: Record, method: str) -> list[Float[Tensor, "net step draw"]]:
@@ -59,9 +60,9 @@ def findings(record: Record) -> pd.DataFrame:
         found["early", method], found["late", method] = more[:, 0], more[:, -1]
         found["fades", method] = more[:, 0] - more[:, -1]
         found["costs", method] = -gained[method][:, -1]
-    rows = [
+    tidy = [
         {"contrast": contrast, "method": method, "network": i, "value": value}
         for (contrast, method), values in found.items()
         for i, value in enumerate(values.mean(1).tolist())
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(tidy)

@@ -83,13 +83,6 @@ def spectrum(
     return places, vectors[:, 0].square()
 
 
-def top_eigenvalue(
-    product: Product, start: Float[Tensor, "m p"], steps: int
-) -> Float[Tensor, " m"]:
-    """The largest eigenvalue of each H, from below: the outermost place after `steps` products."""
-    return spectrum(product, start, steps)[0].amax(1)
-
-
 def at_loss(
     loss: Float[Tensor, "*b t"], values: Float[Tensor, "*b t"], level: float
 ) -> Float[Tensor, "*b"]:

@@ -19,10 +19,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData
 from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench
 from ddlib.experiment.cells import Cell
 from ddlib.labels import ipc_within, relabel

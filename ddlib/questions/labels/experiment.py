@@ -18,10 +18,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distillation import Method, distill
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench, mark_of
 from ddlib.experiment.cells import Cell
 from ddlib.labels import ipc_within, relabel, teacher_of, teacher_weights

@@ -20,16 +20,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddlib import augment
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import ImageData, sample_per_class
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench, mark_of
 from ddlib.experiment.cells import Cell
 from ddlib.files import digest
 from ddlib.networks import build
 from ddlib.questions.shared.pixels import clipped, histogram, outside
 from ddlib.seeds import generator
-from ddlib.training import Recipe, accuracy, train_epochs
+from ddlib.training import Parameters, Recipe, accuracy, train_epochs
 
 LR = PROTOCOLS["plain"].lr
 K, MANY = 10, 50  # real images per class that join in the controls
@@ -262,12 +262,13 @@ def tasks(run: Run, condition: str) -> tuple[Task, ...]:
 
 def score(run: Run, condition: str) -> dict[str, Tensor]:
     """Test accuracy in percent of the one network that a run trains under a condition."""
-    real, parameters = run.bench.real, None
+    real = run.bench.real
+    parameters: Parameters = {}
     for task in tasks(run, condition):
         net = build(task.network, real.shape, len(real.classes))
         *_, parameters = train_epochs(
             net, task.images, task.labels, task.recipe, [task.seed],
-            weights=None if task.weights is None else task.weights[None], start=parameters,
+            weights=None if task.weights is None else task.weights[None], start=parameters or None,
         )  # fmt: skip
     return {"accuracy": accuracy(net, parameters, real.test_images, real.test_labels)[0]}
 

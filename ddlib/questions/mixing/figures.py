@@ -1,5 +1,7 @@
 """Figures of mixing: doses, controls, changed training, pixel ranges."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -102,7 +104,7 @@ def changes(record: Record) -> Figure:
     Accuracies on the left, on the right the gain over random images whose training is changed, too.
     """
     wide, gain = accuracies(record), accuracies(record, over="random")
-    methods = list(dict.fromkeys(m for m, name in wide if name in CHANGES))
+    methods = list(dict.fromkeys(m for m, name in _pairs(wide) if name in CHANGES))
     names = (ALONE, *(name for name in CHANGES if (methods[0], name) in wide))
     runs = wide[methods[0], names[1]].notna()  # the runs of changes
     wide, gain = wide[runs], gain[runs]
@@ -145,14 +147,20 @@ def pixels(record: Record) -> Figure:
     return finish(figure, [axis], record.profile)
 
 
+def _pairs(wide: pd.DataFrame) -> list[tuple[str, str]]:
+    """The methods and conditions that its columns are named by."""
+    columns: Any = wide.columns  # pairs, which the types of pandas do not know
+    return list(columns)
+
+
 def _methods(wide: pd.DataFrame) -> list[str]:
     """The methods that were trained without guests, in the order of the plan."""
-    return [method for method, name in wide if name == ALONE]
+    return [method for method, name in _pairs(wide) if name == ALONE]
 
 
 def _doses(wide: pd.DataFrame) -> list[str]:
     """The doses that were trained, from none on."""
-    named = {name for _, name in wide}
+    named = {name for _, name in _pairs(wide)}
     return [name for name in DOSES if name in named]
 
 

@@ -1,5 +1,7 @@
 """What joining and changing did, run by run: differences of test accuracies, in points."""
 
+from typing import Any
+
 import pandas as pd
 
 from ddlib.experiment.records import Record
@@ -35,7 +37,7 @@ def findings(record: Record) -> pd.DataFrame:
     gain = wide.sub(wide["random"], level="condition")
     cost, lost = _below_alone(wide), _below_alone(gain)
     dip = cost.xs(JOINED, axis=1, level="condition")
-    found = {
+    found: dict[str, Any] = {
         "cost": cost, "adds": -cost, "beyond": -cost.sub(dip, level="method"),
         "gain": gain, "lost": lost,
     }  # fmt: skip

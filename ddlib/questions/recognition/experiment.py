@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
+from typing import Any
 
 import pandas as pd
 import torch
@@ -21,6 +22,7 @@ from ddlib.channels import from_pixels
 from ddlib.data import ImageData
 from ddlib.experiment.bench import Bench, Sets, mark_of
 from ddlib.experiment.cells import Cell
+from ddlib.networks import features
 from ddlib.questions.recognition.metrics import METRICS, accuracy_along, class_map, metrics, places
 from ddlib.questions.recognition.probes import LEVELS, VERSIONS, Probes, probes_of
 from ddlib.questions.recognition.recognizers import (
@@ -85,7 +87,7 @@ def run(bench: Bench, plan: Plan, collect: Collect) -> tuple[pd.DataFrame, dict[
     rows, main = [], []
     for cell in collect(cells(bench, plan)).to_dict("records"):
         at = {name: cell[name] for name in ("kind", "half", "network")}
-        logits = {k: v for k, v in cell.items() if isinstance(v, Tensor)}
+        logits = {str(k): v for k, v in cell.items() if isinstance(v, Tensor)}
         rows += [at | row for row in judged(logits, probes, bench.sets, traces, longest)]
         if (at["kind"], at["half"]) == (MAIN, "other"):
             main.append(logits)
@@ -143,8 +145,8 @@ def answers(bench: Bench, plan: Plan, about: Recognizer, half: str, seed: int) -
     found = {name: answer(net, images, company) for name, images in asked.items()}
     if about.network == MAIN:
         few = real.test_images[: 2 * plan.levels]
-        found["features-real"] = answer(net.embed, few, company)
-        found["features-sets"] = answer(net.embed, probes.sets[:, :, 0], company)
+        found["features-real"] = answer(features(net), few, company)
+        found["features-sets"] = answer(features(net), probes.sets[:, :, 0], company)
     return found
 
 
@@ -163,13 +165,13 @@ def judged(
     mixed = torch.randperm(n, generator=generator("shuffled labels"))
     shuffled = metrics(logits["sets"][:, :, 0], probes.labels[..., mixed]).mean((1, 2))
     for level, values in zip(LEVELS, (test, own, other, shuffled, noise), strict=True):
-        yield {"condition": "level", "level": level} | _measured(values)
+        yield _measured(values) | {"condition": "level", "level": level}
     along = accuracy_along([logits[f"along-{method}"] for method in traces], longest)
     for method, values in zip(traces, along, strict=True):
         yield {"condition": "along", "method": method, "along": values}
 
 
-def _measured(values: Tensor) -> dict[str, float]:
+def _measured(values: Tensor) -> dict[str, Any]:
     return dict(zip(METRICS, values.tolist(), strict=True))
 
 

@@ -72,17 +72,17 @@ def _dots(axis: Axes, x: float | int, values: Tensor, color: str, marker: str, *
 
 
 def _panel(axis: Axes, found: Mapping[str, Tensor], line: Tensor | float, label: str) -> None:
-    """The networks' values on each source, and a line where real images are."""
-    for x, (source, values) in enumerate(found.items()):
-        _dots(axis, x, values, LOOKS[source].color, LOOKS[source].marker)
-    axis.axhline(line, color="black", linewidth=1)
+    """The networks' values on each method, and a line where real images are."""
+    for x, (method, values) in enumerate(found.items()):
+        _dots(axis, x, values, LOOKS[method].color, LOOKS[method].marker)
+    axis.axhline(float(line), color="black", linewidth=1)
     axis.set_ylabel(label, fontsize=8)
-    _name_sources(axis, tuple(found))
+    _name_methods(axis, tuple(found))
 
 
-def _name_sources(axis: Axes, sources: Sequence[str]) -> None:
+def _name_methods(axis: Axes, names: Sequence[str]) -> None:
     axis.set_xticks(
-        range(len(sources)), [LOOKS[s].label for s in sources], rotation=40, ha="right", fontsize=7
+        range(len(names)), [LOOKS[s].label for s in names], rotation=40, ha="right", fontsize=7
     )
 
 
@@ -94,14 +94,14 @@ def _row(n: int, width: float, height: float = 3.2) -> tuple[Figure, list[Axes]]
 
 
 def by_kind(record: Record) -> Figure:
-    """Accuracy of each kind of network on each source, beside its accuracy on real test images."""
+    """Accuracy of each kind of network on each method, beside its accuracy on real test images."""
     names = kinds(record)
     figure, grid = plt.subplots(2, 3, figsize=(9, 5.6), sharey=True, layout="constrained")
     for axis in grid.flat[len(names) :]:
         axis.remove()
     axes = list(grid.flat[: len(names)])
     for axis, kind in zip(axes, names, strict=True):
-        found = {source: recognized(record, kind, source) for source in methods(record)}
+        found = {method: recognized(record, kind, method) for method in methods(record)}
         _panel(axis, found, level(record, kind, "test").mean(), "")
         axis.axhline(level(record, kind, "shuffled").mean(), color="black", linewidth=1, ls=":")
         n = len(level(record, kind, "test"))
@@ -115,18 +115,18 @@ def by_kind(record: Record) -> Figure:
 def beside_test(record: Record) -> Figure:
     """Accuracy on sets minus accuracy on real test images: ConvNets trained briefly, and longer."""
     figure, (axis,) = _row(1, 7.0, 3.6)
-    sources = ("random", *learned(record))
-    for x, source in enumerate(sources):
-        look = LOOKS[source]
+    names = ("random", *learned(record))
+    for x, method in enumerate(names):
+        look = LOOKS[method]
         for kind, shift, full in ((MAIN, -0.17, "none"), (LONG, 0.17, "full")):
-            above = recognized(record, kind, source) - level(record, kind, "test")
+            above = recognized(record, kind, method) - level(record, kind, "test")
             _dots(axis, x + shift, above, look.color, look.marker, fillstyle=full)
-        if source in BAR_OF:
-            bar = BARS[FILLED.index("ConvNet")][BAR_SOURCES.index(BAR_OF[source])]
+        if method in BAR_OF:
+            bar = BARS[FILLED.index("ConvNet")][BAR_SOURCES.index(BAR_OF[method])]
             published = 100 * bar - RELEASED_TEST["ConvNet"]
             axis.hlines(published, x - 0.4, x + 0.4, color=GRAY, linestyles=":")
     axis.axhline(0, color="black", linewidth=1)
-    _name_sources(axis, sources)
+    _name_methods(axis, names)
     short, long = (record.settings["recognizers"][k]["epochs"] for k in (MAIN, LONG))
     axis.set_ylabel(
         f"points above real test images\n(open: {short} epochs, full: {long},\ndotted: published)",
@@ -139,15 +139,15 @@ def and_strength(record: Record) -> Figure:
     """Accuracy on sets over accuracy on real test images, one point for each network."""
     shown = learned(record)
     figure, axes = _row(len(shown), 9.5, 2.9)
-    for axis, source in zip(axes, shown, strict=True):
+    for axis, method in zip(axes, shown, strict=True):
         for kind in kinds(record):
             axis.plot(
-                level(record, kind, "test"), recognized(record, kind, source), MARKERS[kind],
-                color=LOOKS[source].color, markersize=6, alpha=0.7,
+                level(record, kind, "test"), recognized(record, kind, method), MARKERS[kind],
+                color=LOOKS[method].color, markersize=6, alpha=0.7,
                 fillstyle="full" if "resnet" in kind else "none", label=kind,
             )  # fmt: skip
         axis.axline((60, 60), slope=1, color="black", linewidth=0.8, ls=":")
-        axis.set_title(LOOKS[source].label, fontsize=8)
+        axis.set_title(LOOKS[method].label, fontsize=8)
         axis.set_xlabel("accuracy on real test images", fontsize=8)
     axes[0].set_ylabel("images recognized, percent", fontsize=8)
     axes[0].legend(fontsize=6, frameon=False)
@@ -157,18 +157,18 @@ def and_strength(record: Record) -> Figure:
 def leak(record: Record) -> Figure:
     """Recognizers that were trained on the sets' first images, and others that never saw them."""
     figure, axes = _row(2, 8.0)
-    sources = learned(record)
+    names = learned(record)
     for axis, version, title in zip(
         axes, ("start", "set"), ("the images they began with", "the distilled sets"), strict=True
     ):
-        for x, source in enumerate(sources):
-            look = LOOKS[source]
+        for x, method in enumerate(names):
+            look = LOOKS[method]
             for half, shift in (("own", -0.17), ("other", 0.17)):
-                found = recognized(record, MAIN, source, half=half, version=version)
+                found = recognized(record, MAIN, method, half=half, version=version)
                 full = "full" if half == "own" else "none"
                 _dots(axis, x + shift, found, look.color, look.marker, fillstyle=full)
         axis.set_title(title, fontsize=9)
-        _name_sources(axis, sources)
+        _name_methods(axis, names)
     axes[0].set_ylabel(
         "images recognized, percent\n(full: starts seen, open: not seen)", fontsize=8
     )
@@ -179,12 +179,12 @@ def changes(record: Record) -> Figure:
     """Accuracy of the main recognizers on the sets after small changes."""
     figure, (axis,) = _row(1, 8.0)
     versions = [v for v in VERSIONS if v != "start"]
-    sources = ("random", *learned(record))
-    for i, source in enumerate(sources):
-        look = LOOKS[source]
+    names = ("random", *learned(record))
+    for i, method in enumerate(names):
+        look = LOOKS[method]
         for x, version in enumerate(versions):
-            place = x + 0.12 * (i - len(sources) / 2 + 0.5)
-            found = recognized(record, MAIN, source, version=version)
+            place = x + 0.12 * (i - len(names) / 2 + 0.5)
+            found = recognized(record, MAIN, method, version=version)
             label = {"label": look.label} if x == 0 else {}
             _dots(axis, place, found, look.color, look.marker, **label)
     axis.set_xticks(range(len(versions)), ["as it is", *versions[1:]])
@@ -208,11 +208,11 @@ def sureness(record: Record) -> Figure:
 def steps(record: Record) -> Figure:
     """Accuracy on the images of a distillation on its way; each run's last step is 1."""
     figure, (axis,) = _row(1, 6.5)
-    for source in learned(record):
-        look = LOOKS[source]
-        steps = record.rows(condition="steps", method=source)["along"].iloc[0]
+    for method in learned(record):
+        look = LOOKS[method]
+        steps = record.rows(condition="steps", method=method)["along"].iloc[0]
         x = steps / steps.nan_to_num(0).max()
-        rows = record.rows(condition="along", kind=MAIN, half="other", method=source)
+        rows = record.rows(condition="along", kind=MAIN, half="other", method=method)
         found = as_array(rows, "along", "network")
         axis.plot(x, found.mean(0), look.marker + "-", color=look.color, label=look.label)
         axis.fill_between(
@@ -237,23 +237,23 @@ def places(record: Record) -> Figure:
     return finish(figure, list(axes), record.profile)
 
 
-def map(record: Record, sources: Sequence[str] = ("dm", "bptt")) -> Figure:
-    """Real test images as dots, one set of each source on top, colors by class."""
+def map(record: Record, names: Sequence[str] = ("dm", "bptt")) -> Figure:
+    """Real test images as dots, one set of each method on top, colors by class."""
     figure, axes = plt.subplots(
-        1, len(sources), figsize=(8, 3.6), sharex=True, sharey=True, layout="constrained"
+        1, len(names), figsize=(8, 3.6), sharex=True, sharey=True, layout="constrained"
     )
-    for axis, source in zip(axes, sources, strict=True):
-        arrays, i = record.arrays, methods(record).index(source)
+    for axis, method in zip(axes, names, strict=True):
+        arrays, i = record.arrays, methods(record).index(method)
         _points(axis, arrays["map_real"], arrays["map_real_label"], s=6, alpha=0.35)
         _points(
             axis, arrays["map"][i], arrays["map_label"][i],
-            s=32, marker=LOOKS[source].marker, edgecolors="black", linewidths=0.5,
+            s=32, marker=LOOKS[method].marker, edgecolors="black", linewidths=0.5,
         )  # fmt: skip
-        axis.set_title(f"{LOOKS[source].label} among real test images", fontsize=9)
+        axis.set_title(f"{LOOKS[method].label} among real test images", fontsize=9)
         axis.set_xticks([])
         axis.set_yticks([])
     return finish(figure, list(axes), record.profile)
 
 
 def _points(axis: Axes, xy: Float[Tensor, "n 2"], labels: Tensor, **look: Any) -> None:
-    axis.scatter(*xy.T, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, **look)
+    axis.scatter(xy[:, 0], xy[:, 1], c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, **look)

@@ -27,8 +27,8 @@ class Probes:
     `halves["own"]` holds every real image that some set began with or chose; `"other"` holds none.
     """
 
-    sets: Float[Tensor, "source set version n c h w"]
-    labels: Int[Tensor, "source set n"]
+    sets: Float[Tensor, "method set version n c h w"]
+    labels: Int[Tensor, "method set n"]
     levels: Float[Tensor, "level m c h w"]  # test, own, other and noise: `shuffled` has no images
     level_labels: Int[Tensor, "level m"]
     halves: Mapping[str, Int[Tensor, " half"]]
@@ -83,11 +83,11 @@ def probes_of(
         (few, *real.shape), generator=generator(seed, "noise", device=real.device),
         device=real.device,
     )  # fmt: skip
-    images = [real.test_images[:few], *(images[p] for p in picked), noise]
+    levels = [real.test_images[:few], *(images[p] for p in picked), noise]
     labels = [real.test_labels[:few], *(real.train_labels[p] for p in picked)]
     labels.append(torch.arange(few, device=real.device) % len(real.classes))
     return Probes(
         torch.stack(shown),
         torch.stack([torch.stack([s.labels for s in some]) for some in sets.values()]),
-        torch.stack(images), torch.stack(labels), halves,
+        torch.stack(levels), torch.stack(labels), halves,
     )  # fmt: skip

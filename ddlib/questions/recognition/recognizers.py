@@ -1,5 +1,6 @@
 """Recognizers: networks trained on real data to classify images of other origin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -69,7 +70,9 @@ def needs_company(net: nn.Module) -> bool:
 
 
 def answer(
-    net: nn.Module, images: Float[Tensor, "*s c h w"], company: Float[Tensor, "m c h w"]
+    net: Callable[[Tensor], Tensor],
+    images: Float[Tensor, "*s c h w"],
+    company: Float[Tensor, "m c h w"],
 ) -> Float[Tensor, "*s k"]:
     """What `net` says of each image. It sees 100 at a time, with the `company` beside them."""
     flat = images.flatten(0, -4)

@@ -1,6 +1,7 @@
 """From tables to arrays and back: where a question works on whole tables of numbers at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -34,7 +35,7 @@ def as_array(rows: pd.DataFrame, value: str, *labels: str) -> Tensor:
     return found
 
 
-def named(rows: pd.DataFrame, label: str) -> list:
+def named(rows: pd.DataFrame, label: str) -> list[Any]:
     """The labels of one kind, in the order in which they appear."""
     return list(dict.fromkeys(rows[label]))
 
@@ -43,7 +44,7 @@ def unfolded(
     table: pd.DataFrame, columns: Sequence[str], label: str, along: Sequence[Label]
 ) -> pd.DataFrame:
     """A row for each entry of the tensors in some columns, labelled by what they run along."""
-    rows: list[Mapping] = [
+    rows = [
         {**row, label: at, **{name: row[name][i].item() for name in columns}}
         for row in table.to_dict("records")
         for i, at in enumerate(along)

@@ -32,6 +32,13 @@ def pixels_of(data: ImageData, images: Float[Tensor, "n c h w"]) -> Float[Tensor
     return to_pixels(images, data.mean, data.std).clamp(0, 1)
 
 
+def border(pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c"]:
+    """Mean color of the outermost pixels."""
+    edge = torch.ones(pixels.shape[2:], dtype=torch.bool, device=pixels.device)
+    edge[1:-1, 1:-1] = False
+    return pixels[:, :, edge].mean(2)
+
+
 def clipped(one: DistilledSet) -> DistilledSet:
     """The set with every pixel moved into [0, 1], the range that a real pixel can have."""
     return replace(one, images=from_pixels(one.pixels(), one.mean, one.std))

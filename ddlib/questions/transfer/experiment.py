@@ -15,9 +15,9 @@ from itertools import product
 import pandas as pd
 from torch import Tensor
 
-from ddlib.analysis.evaluation import PROTOCOLS
 from ddlib.data import sample_per_class
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench, mark_of
 from ddlib.experiment.cells import Cell
 from ddlib.networks import build
@@ -171,7 +171,8 @@ def measure(
 
     The protocol is `plain` with its rate replaced.
     """
-    net = build(architecture, tuple(one.images.shape[1:]), len(one.classes))
+    _, c, h, w = one.images.shape
+    net = build(architecture, (c, h, w), len(one.classes))
     recipe = replace(PROTOCOLS["plain"], lr=rate, epochs=steps)
     trained = train(net, one.images, one.labels, recipe, seeds)
     own = one.labels.argmax(1) if one.labels.is_floating_point() else one.labels

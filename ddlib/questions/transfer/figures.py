@@ -19,10 +19,10 @@ from ddlib.questions.transfer.findings import accuracies, architectures, gains, 
 def gain_table(record: Record) -> Figure:
     """Points above random images in the same architecture, as colors and as mean ± spread."""
     table = gains(record).drop(columns="random")
-    names, methods = architectures(record), list(table)
-    figure, (axis,) = panels(width=0.9 * len(methods) + 2.1, height=0.4 * len(names) + 1.3)
+    names, methods = architectures(record), [str(method) for method in table]
     means = table.groupby("architecture", sort=False).mean()
     each = dict(list(table.groupby("architecture")))
+    figure, (axis,) = panels(width=0.9 * len(methods) + 2.1, height=0.4 * len(names) + 1.3)
     labels = [LOOKS[method].label.replace(" ", "\n") for method in methods]
     text = [[_mean(each[name][method]) for method in methods] for name in names]
     matrix(axis, means.to_numpy(), names, labels, text=text, center=0.0)
@@ -57,7 +57,7 @@ def gain_runs(record: Record) -> Figure:
     figure, axis = _rows_of_runs(accuracies(record))
     top = record.rows(condition="ceiling").groupby("architecture")["accuracy"]
     for row, name in enumerate(architectures(record)):
-        label = "10 times as many real images" if row == 0 else None
+        label = "" if row else "10 times as many real images"
         ceilings = top.get_group(name)
         axis.vlines(ceilings, row - 0.4, row + 0.4, color="black", linewidth=1.2, label=label)
     return _finish_runs(figure, record, "test accuracy in percent")
@@ -77,7 +77,7 @@ def _rows_of_runs(table: pd.DataFrame) -> tuple[Figure, Axes]:
     Marks of the first set are filled, those of others hollow.
     """
     each = dict(list(table.groupby("architecture", sort=False)))
-    names, methods = list(each), list(table)
+    names, methods = [str(name) for name in each], [str(method) for method in table]
     figure, axis = plt.subplots(figsize=(7, 0.8 * len(names) + 1.3), layout="constrained")
     for row, name in enumerate(names):
         for shift, method in enumerate(methods):
@@ -119,13 +119,13 @@ def two_protocols(
         1, len(tables), figsize=(3.1 * len(tables), 3.1), squeeze=False, layout="constrained"
     )
     for axis, (ipc, (tags, y)) in zip(axes[0], tables.items(), strict=True):
-        lead = y - y[tags.index("random")].mean(1)[None, :, None]
-        for tag, points in zip(tags, lead, strict=True):
+        gain = y - y[tags.index("random")].mean(1)[None, :, None]
+        for tag, points in zip(tags, gain, strict=True):
             look = LOOKS[tag]
             axis.plot(*points, look.marker, color=look.color, alpha=0.8, label=look.label)
         axis.axline((0, 0), slope=1, color="#BBBBBB", linewidth=1)
         axis.set_title(f"images per class: {ipc}", fontsize=9)
-        axis.set_xlabel("lead under 'plain', points", fontsize=8)
-    axes[0][0].set_ylabel("lead under 'augmented', points", fontsize=8)
+        axis.set_xlabel("gain under 'plain', points", fontsize=8)
+    axes[0][0].set_ylabel("gain under 'augmented', points", fontsize=8)
     axes[0][0].legend(fontsize=6, frameon=False)
     return finish(figure, list(axes[0]), profile)

@@ -35,7 +35,7 @@ def accuracies(record: Record, condition: str = "own", value: str = "accuracy") 
     rows = record.rows(condition=condition)
     index = ["architecture", *RUN]
     wide = rows.pivot(index=index, columns="method", values=value)
-    known = [a for a in architectures(record) if a in wide.index.levels[0]]
+    known = [a for a in architectures(record) if a in wide.index.get_level_values(0)]
     return wide[list(dict.fromkeys(rows["method"]))].reindex(known, level=0)
 
 
@@ -116,7 +116,7 @@ def clipping_helps(record: Record) -> pd.DataFrame:
 def findings(record: Record) -> pd.DataFrame:
     """Numbers for the ledger, by contrast, method and architecture, or a group of these.
 
-    Of architectures as given (`gain`, `costs`, `clipping`, `chosen lead`): one for each run, a set
+    Of architectures as given (`gain`, `costs`, `clipping`, `chosen gain`): one for each run, a set
     with a network seed, as the mean over the group, or over `distilled` methods. Runs of one set
     share its luck, so with two sets an interval is too narrow. Of architectures at large
     (`lose more`, `same order`): one for each that is not home, from means over runs.
@@ -129,13 +129,13 @@ def findings(record: Record) -> pd.DataFrame:
 
     for group in GROUPS:
         mine = gain.loc[list(record.settings[group])].groupby(level=RUN).mean()
-        for method in (m for m in mine if m != "random"):
+        for method in (str(m) for m in mine if m != "random"):
             add(mine[method], contrast="gain", method=method, architecture=group)
         if "herding" in mine:
-            lead = mine["herding"] - mine[made].mean(axis=1)
-            add(lead, contrast="chosen lead", method="herding", architecture=group)
+            chosen = mine["herding"] - mine[made].mean(axis=1)
+            add(chosen, contrast="chosen gain", method="herding", architecture=group)
     for name in architectures(record):
-        values = gain.loc[name][made].mean(axis=1)
+        values = gain[made].mean(axis=1).xs(name)
         add(values, contrast="gain", method="distilled", architecture=name)
     for what, lost in costs(record).items():
         add(lost[made].mean(axis=1), contrast="costs", method="distilled", architecture=what)

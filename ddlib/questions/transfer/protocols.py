@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -48,17 +49,22 @@ def two_way(y: Float[Tensor, "m p s"]) -> TwoWay:
 
 
 def by_protocol(
-    dataset: str, ipc: int, protocols: tuple[str, ...] = ("plain", "augmented")
+    dataset: str,
+    ipc: int,
+    protocols: tuple[str, ...] = ("plain", "augmented"),
+    folder: Path = RECORDED,
 ) -> tuple[tuple[str, ...], Float[Tensor, "m p s"]]:
     """Methods recorded at `ipc` under all protocols, and the mean accuracy of each set.
 
     Every cell must hold as many sets as its neighbors: a method with fewer than the others is left
     out until the rest of its sets are recorded.
     """
-    names = recorded("results", RECORDED)
+    names = recorded("results", folder)
     tags = sorted({n.split("-")[1] for n in names if n.startswith(f"{dataset}-")})
     whole = [t for t in tags if all(result_name(dataset, t, ipc, p) in names for p in protocols)]
-    results = [[load_result(result_name(dataset, t, ipc, p)) for p in protocols] for t in whole]
+    results = [
+        [load_result(result_name(dataset, t, ipc, p), folder) for p in protocols] for t in whole
+    ]
     most = max(len(r.accuracies) for row in results for r in row)
     full = {
         t: torch.stack([torch.tensor(r.accuracies).mean(1) for r in row])

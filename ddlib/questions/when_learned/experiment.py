@@ -171,7 +171,7 @@ def follow(
 ) -> dict[str, Tensor]:
     """Train one network and measure it at `steps`.
 
-    `right` (step, source, set, image): is it classified as labeled? `test` (step): accuracy on the
+    `right` (step, method, set, image): is it classified as labeled? `test` (step): accuracy on the
     first `test_images` test images, in percent.
     """
     net = build(network, real.shape, len(real.classes))

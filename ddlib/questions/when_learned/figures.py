@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -94,7 +95,7 @@ def settling_steps(record: Record, methods: Sequence[str] = METHODS) -> Figure:
         look, found = ALL[method], torch.tensor([settled(c, steps) for c in each.T])
         axis.plot(found, [row] * len(found), look.marker, color=look.color, alpha=0.35)
         axis.plot(found.mean(), row, look.marker, color=look.color, markersize=9)
-    axis.axvline(torch.tensor([settled(t, steps) for t in test]).mean(), color="#000000", ls=":")
+    axis.axvline(fmean(settled(t, steps) for t in test), color="#000000", ls=":")
     axis.set_yticks(range(len(rows)), [ALL[s].label for s in rows], fontsize=8)
     axis.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, steps[-1]))
     axis.set_xlabel(f"step at which a curve has {100 * SETTLED:.0f} percent of its final level")

@@ -1,0 +1,1 @@
+"""The hidden tests of the problem sets: for teachers alone."""

@@ -1,0 +1,1 @@
+"""What does one distilled image change? Every image is left out once."""

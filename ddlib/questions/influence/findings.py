@@ -1,0 +1,133 @@
+"""Whom single images help, whether it repeats, and how well cheap substitutes guess it."""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ddlib.experiment.records import Record
+from ddlib.questions.influence.measures import JUDGES, OVERLAPS, REPEATS, SIDES, TOP
+from ddlib.questions.shared.arrays import as_array, named
+from ddlib.questions.shared.rankings import by_network
+
+JUDGED = dict(zip(("agrees", "agrees own", "score", "balanced"), JUDGES, strict=True))
+# Held against the first method in the same network, or in the same round.
+MORE = ("own", "hard", "image", "beyond")
+IN_ROUNDS = ("own", "image", "beyond")
+Found = list[tuple[dict[str, str], Tensor]]
+
+
+def chance(record: Record) -> float:
+    """The share of one class among the test images."""
+    return record.settings["each"] / len(record.arrays["test"])
+
+
+def of_method(record: Record, method: str) -> dict[str, Tensor]:
+    """What the narrow networks of one method say: one number for each."""
+    rows = {c: record.rows(condition=c, method=method) for c in ("network", "top", "pair")}
+    raw = rows["top"][rows["top"]["scaling"] == "raw"]
+    top = {side: raw[raw["side"] == side] for side in SIDES}
+    own, harmed = (_values(top[side], "own") for side in SIDES)
+    hard, distinct, by_chance = (
+        _values(top["helped"], c) for c in ("hardness", "distinct", "chance")
+    )
+    pairs = torch.stack([_values(rows["pair"], c) for c in (*REPEATS, *OVERLAPS)], 1)
+    repeat = dict(
+        zip((*REPEATS, *OVERLAPS), by_network(pairs, record.settings["nets"]).T, strict=True)
+    )
+    return {
+        "own": own - chance(record),
+        "own harmed": harmed - chance(record),
+        "hard": hard - 0.5,
+        "distinct": distinct - by_chance,
+        "above": 1 - _values(rows["network"], "nudged") / _values(rows["network"], "spread"),
+        "repeat": repeat["all"],
+        "image": repeat["same image"] - repeat["other image"],
+        "shared": repeat["same top"] - TOP / len(record.arrays["test"]),
+        "beyond": repeat["same top"] - repeat["other top"],
+    }
+
+
+def of_rounds(record: Record, method: str) -> dict[str, Tensor]:
+    """What the rounds say of one method: the mean over images and networks of each."""
+    rounds = record.rows(condition="round", method=method)
+    rounds = rounds.assign(place=rounds.groupby("round").cumcount())
+    own = as_array(rounds, "shares", "round", "place").mean((1, 2))
+    each = rounds.groupby("round")[["distinct", "chance"]].mean()
+    found = {
+        "own usual": own - chance(record),
+        "distinct usual": torch.tensor((each["distinct"] - each["chance"]).to_numpy()),
+    }
+    both = record.rows(condition="rounds", method=method)
+    for name, column in (("image", "repeat"), ("beyond", "overlap")):
+        itself, another = as_array(both, column, "round").mean(1).unbind(1)
+        found[f"{name} usual"] = itself - another
+    return found
+
+
+def judged(record: Record) -> Iterator[tuple[dict[str, str], Tensor]]:
+    """How well each attribution does, and how much better than the class alone."""
+    rows = record.rows(condition="judged")
+    known = _values(rows[rows["attribution"] == "own class"], JUDGED["score"])
+    for name, mine in rows.groupby("attribution", sort=False):
+        for contrast, judge in JUDGED.items():
+            yield {"contrast": contrast, "attribution": str(name)}, _values(mine, judge)
+        gains = _values(mine, JUDGED["score"]) - known
+        yield {"contrast": "gains", "attribution": str(name)}, gains
+    added = record.rows(condition="added")
+    for kind, mine in added.groupby("kind", sort=False):
+        yield {"contrast": "adds", "kind": str(kind)}, _values(mine, "correlation")
+
+
+def _values(rows: pd.DataFrame, column: str) -> Tensor:
+    if column not in rows:  # all of them missing
+        return torch.full((len(rows),), torch.nan)
+    return torch.tensor(rows[column].astype("float32").to_numpy())
+
+
+def findings(record: Record) -> pd.DataFrame:
+    """One number for each network, also of what pairs of networks say, or for each round.
+
+    own, own harmed: share of own class in the top, more than chance. hard: their place among the
+    losses, above the middle. distinct: share of different ones, more than by chance. above: how far
+    influence is above what a nudge does. repeat: rank correlation with another network.
+    image: that of one image over its own class, more than that of two images of the class.
+    shared, beyond: overlap of the top with that in another network, more than chance, and more
+    than of two images of the class. Narrow more: beyond that of the first method in the same
+    network. Usual: the same of the rounds; more: beyond that of the first method in the same round.
+    agrees, agrees own: an attribution with leave-one-out, over all images and over those of the
+    class. score: its datamodeling score; balanced: on halves of each class; gains: beyond that of
+    the class alone. adds: correlation of sums with groups.
+    """
+    narrow = {m: of_method(record, m) for m in named(record.rows(condition="network"), "method")}
+    usual = {m: of_rounds(record, m) for m in named(record.rows(condition="rounds"), "method")}
+    found = [*_labelled(narrow), *_labelled(usual), *judged(record)]
+    found += _labelled(_more(narrow, {name: f"{name} narrow more" for name in MORE}))
+    found += _labelled(_more(usual, {f"{name} usual": f"{name} more" for name in IN_ROUNDS}))
+    rows = [
+        {**labels, "network": i, "value": value}
+        for labels, values in found
+        for i, value in enumerate(values.tolist())
+    ]
+    return pd.DataFrame(rows).dropna(subset=["value"]).reset_index(drop=True)
+
+
+def _labelled(found: Mapping[str, Mapping[str, Tensor]]) -> Found:
+    """Values by method and contrast, each with its labels."""
+    return [
+        ({"contrast": contrast, "method": method}, values)
+        for method, each in found.items()
+        for contrast, values in each.items()
+    ]
+
+
+def _more(
+    found: Mapping[str, Mapping[str, Tensor]], names: Mapping[str, str]
+) -> dict[str, dict[str, Tensor]]:
+    """Some contrasts of each method, less those of the first one."""
+    first, *others = found
+    return {
+        method: {new: found[method][old] - found[first][old] for old, new in names.items()}
+        for method in others
+    }

@@ -1,0 +1,36 @@
+"""Marks that two questions draw."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+
+from ddlib.experiment.cells import Label
+from ddlib.experiment.records import Record
+from ddlib.plots.style import LOOKS, beside
+from ddlib.questions.shared.arrays import named
+
+
+def beside_chance(
+    axis: Axes, record: Record, by: str, names: Sequence[str], where: Mapping[str, Label]
+) -> None:
+    """A row for each label of the column `by`: correlations of influence and likeness by method.
+
+    Single values are pale, means are not; a gray bar is the middle 95 % of shuffled means.
+    """
+    found = record.rows(condition="association", **where)
+    by_chance = record.rows(condition="chance", **where).set_index(["method", by])
+    methods = named(found, "method")
+    for row, name in enumerate(names):
+        for i, method in enumerate(methods):
+            y, look = row + beside(i, len(methods)), LOOKS[method]
+            low, high = (float(by_chance[end][method, name]) for end in ("low", "high"))
+            axis.plot([low, high], [y, y], color="#BBBBBB", linewidth=5, solid_capstyle="butt")
+            mine = found[(found["method"] == method) & (found[by] == name)]["association"]
+            axis.plot(mine, [y] * len(mine), look.marker, color=look.color, alpha=0.25, ms=4)
+            label = look.label if not row else None
+            axis.plot(mine.mean(), y, look.marker, color=look.color, label=label)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.axvline(0, color="#555555", linewidth=0.8)
+    axis.set_xlabel("correlation of influence and likeness\n(gray: chance)", fontsize=8)
+    axis.locator_params(axis="x", nbins=6)

@@ -1,0 +1,1 @@
+"""Do distilled photographs help those that share their visible traits?"""
