@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from ddlib.evaluation import Evaluation, check_fits, evaluate
 from ddlib.channels import from_pixels
 from ddlib.data import ImageData, load
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import Evaluation, check_fits, evaluate
 from ddlib.files import load_json, load_tensors, save_json, write_bytes
 from ddlib.results import RECORDED
 from ddlib.seeds import generator, pick
