@@ -153,7 +153,7 @@ def load_recorded(name: str, folder: Path = RECORDED) -> DistilledSet:
 
 
 def recorded(kind: str = "results", folder: Path = RECORDED) -> list[str]:
-    """Names of what is shipped: `results`, `sets`, `traces` or `studies`."""
+    """Names of what is shipped: `results`, `sets`, `traces` or `records`."""
     return sorted(p.stem for p in (folder / kind).glob("*.*"))
 
 

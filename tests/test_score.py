@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 import ddlib
 from ddlib import score as judge
 from ddlib.__main__ import main
-from ddlib.analysis.evaluation import PROTOCOLS
+from ddlib.evaluation import PROTOCOLS
 from ddlib.files import load_json, save_tensors
 from ddlib.score import Line, Secret, copies, one_line, ranked, read_submission, submissions
 from ddlib.training import Recipe

@@ -230,6 +230,6 @@ def predicted(
 ) -> tuple[Runs, Pools]:
     """Predictions by method (set, network, image), and by pool (network, stop, image)."""
     found = collect(cells(bench, plan)).groupby("method", sort=False)["predicted"]
-    each = {method: torch.stack(list(some)) for method, some in found}
+    each = {str(method): torch.stack(list(some)) for method, some in found}
     pools = {name: each.pop(name) for name in ("early", "subset", "full-batch")}
     return each, pools

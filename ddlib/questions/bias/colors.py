@@ -90,7 +90,7 @@ def evened(real: ImageData, seed: int) -> Int[Tensor, " n"]:
 
     Drawn with replacement within each class and color: rare images come several times.
     """
-    labels, colors = real.train_labels.cpu(), real.attributes["train"]["color"].long()
+    labels, colors = real.train_labels.cpu(), (real.attributes or {})["train"]["color"].long()
     draws, groups = generator(seed, "evened"), len(COLORS) * len(real.classes)
     each = len(labels) // groups
     rows = []
@@ -108,6 +108,6 @@ def changed(real: ImageData, change: str, seed: int) -> ImageData:
         return replace(real, recolored=False)
     if change == "even":
         rows = evened(real, seed)
-        train = {"train_images": real.train_images[rows], "train_labels": real.train_labels[rows]}
-        return replace(real, **train)
+        images, labels = real.train_images[rows], real.train_labels[rows]
+        return replace(real, train_images=images, train_labels=labels)
     return real

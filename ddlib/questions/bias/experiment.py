@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
+from typing import Any
 
 import pandas as pd
 import torch
@@ -212,7 +213,7 @@ def method_of(method: str, plan: Plan) -> Method:
     return replace(how, lr=plan.image_lr) if method in ("dc", "dsa") else how
 
 
-def varied(how: Method, change: str) -> Method:
+def varied(how: Any, change: str) -> Method:
     """A method without augmentation (`plain`), or with another image rate."""
     how = replace(how, augment=False) if change == "plain" else how
     return replace(how, lr=how.lr * TIMES[change]) if change in TIMES else how

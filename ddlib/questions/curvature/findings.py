@@ -29,7 +29,7 @@ def curves(record: Record, method: str) -> list[Float[Tensor, "net step draw"]]:
     """Trace, loss and uncertainty on the images of one method."""
     rows = record.rows(condition="curvature", method=method)
     values = [as_array(rows, k, "network", "step", "set") for k in ("trace", "loss", "uncertainty")]
-    return [values[0].mean(-1).double(), *values[1:]]
+    return [values[0].mean(-1), *values[1:]]
 
 
 def findings(record: Record) -> pd.DataFrame:

@@ -21,7 +21,7 @@ def gradients(
     labels: Int[Tensor, " n"],
 ) -> Float[Tensor, "n p"]:
     """The gradient of each image's own loss: every image gets a copy of the weights."""
-    found = []
+    found: list[Tensor] = []
     for x, y in zip(images.split(AT_A_TIME), labels.split(AT_A_TIME), strict=True):
         own = theta.detach().expand(len(x), -1).clone().requires_grad_()
         losses = F.cross_entropy(_answers(net, own, x), y, reduction="sum")
@@ -37,7 +37,7 @@ def curvature_factor(
     J_i are the derivatives of the logits on image i, p_i its probabilities. The middle factor is
     A A' with A = diag(sqrt p) - p sqrt(p)'.
     """
-    found = []
+    found: list[Tensor] = []
     for x in images.split(AT_A_TIME):
         own = theta.detach().expand(len(x), -1).clone().requires_grad_()
         answers = _answers(net, own, x)

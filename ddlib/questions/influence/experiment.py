@@ -200,13 +200,15 @@ def run(bench: Bench, plan: Plan, collect: Collect) -> tuple[pd.DataFrame, dict[
     by `image`, `test` and `shown`, and the `thumbnails` of those that are shown.
     """
     cell_table = collect(cells(bench, plan))
-    keys = ["condition", "method", "network"]
-    each = cell_table.dropna(subset=["losses"]).groupby(keys, sort=False)["losses"]
-    found = {key: torch.cat(list(parts)) for key, parts in each}
-    guessed = {
-        (row["method"], row["network"]): row
-        for row in cell_table[cell_table["condition"] == "substitutes"].to_dict("records")
-    }
+    parts: dict[tuple[str, str, int], list[Tensor]] = {}
+    guessed: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in cell_table.to_dict("records"):
+        at = row["method"], row["network"]
+        if row["condition"] == "substitutes":
+            guessed[at] = {str(name): value for name, value in row.items()}
+        else:
+            parts.setdefault((row["condition"], *at), []).append(row["losses"])
+    found = {key: torch.cat(losses) for key, losses in parts.items()}
     rows = list(_narrow(bench, plan, found, guessed)) + list(_rounds(bench, plan, found))
     table = pd.DataFrame(rows)
     whole = [c for c in ("network", "other", "size", "group", "round") if c in table]
@@ -236,7 +238,7 @@ def _narrow(
         nets = range(plan.nets)
         tables = torch.stack([found["alone", method, i] - with_all[i] for i in nets])
         for i, table in enumerate(tables):
-            at = {"method": method, "network": i}
+            at: Row = {"method": method, "network": i}
             noise = found["noise", method, i]
             yield {"condition": "network", **at, **measures.sizes(table, with_all[i], noise)}
             for row in measures.tops(table, with_all[i], own, tested):
@@ -245,8 +247,8 @@ def _narrow(
             both = measures.repeats(tables[a], tables[b], own, tested)
             yield {"condition": "pair", "method": method, "network": a, "other": b, **both}
         mean = {"influence": tables.mean(0).half(), "loss": with_all.mean(0).half()}
-        mean |= measures.listed(tables, shown, PLACES)
-        yield {"condition": "mean", "method": method, **mean}
+        alike = measures.listed(tables, shown, PLACES)
+        yield {"condition": "mean", "method": method, **mean, **alike}
         if method in plan.deep:
             for i in range(plan.deep_nets):
                 mine = {key[0]: value for key, value in found.items() if key[1:] == (method, i)}
@@ -281,7 +283,7 @@ def _rounds(bench: Bench, plan: Plan, found: Found) -> Iterator[Row]:
     """Rows of the rounds in the usual network, and what a nudge changes in the first one."""
     tested = bench.real.test_labels.cpu()[pool(bench.real, plan)]
     for number, method in product(range(plan.rounds), plan.beside):
-        at = {"method": method, "round": number}
+        at: Row = {"method": method, "round": number}
         both = torch.stack([found["round", method, 2 * number + i] for i in (0, 1)])
         for i, one in enumerate(both):
             row = measures.in_round(one, number, tested)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ddlib.experiment.records import Record
-from ddlib.questions.influence.measures import JUDGES, OVERLAPS, REPEATS, TOP
+from ddlib.questions.influence.measures import JUDGES, OVERLAPS, REPEATS, SIDES, TOP
 from ddlib.questions.shared.arrays import as_array, named
 from ddlib.questions.shared.rankings import by_network
 
@@ -26,10 +26,11 @@ def chance(record: Record) -> float:
 def of_method(record: Record, method: str) -> dict[str, Tensor]:
     """What the narrow networks of one method say: one number for each."""
     rows = {c: record.rows(condition=c, method=method) for c in ("network", "top", "pair")}
-    top = rows["top"][rows["top"]["scaling"] == "raw"].set_index("side")
-    own, harmed = (_values(top.loc[side], "own") for side in ("helped", "harmed"))
+    raw = rows["top"][rows["top"]["scaling"] == "raw"]
+    top = {side: raw[raw["side"] == side] for side in SIDES}
+    own, harmed = (_values(top[side], "own") for side in SIDES)
     hard, distinct, by_chance = (
-        _values(top.loc["helped"], c) for c in ("hardness", "distinct", "chance")
+        _values(top["helped"], c) for c in ("hardness", "distinct", "chance")
     )
     pairs = torch.stack([_values(rows["pair"], c) for c in (*REPEATS, *OVERLAPS)], 1)
     repeat = dict(

@@ -158,9 +158,8 @@ def judged(
             rank_correlation(table.T, truth.T), rank_correlation(own.mT, near.mT),
             *(rank_correlation(datamodeling_score(table, left).T, x.T) for left, x in halves),
         )  # fmt: skip
-        yield {"attribution": name} | {
-            judge: float(values.nanmean()) for judge, values in zip(JUDGES, found, strict=True)
-        }
+        values = (float(each.nanmean()) for each in found)
+        yield {"attribution": name, **dict(zip(JUDGES, values, strict=True))}
 
 
 def substituted(

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ddlib.ensemble import Parameters, flatten, initialize_many, loaded, unflatten
+from ddlib.networks import features as embedding
 from ddlib.questions.influence.attribution import (
     curvature_factor,
     damping_of,
@@ -75,10 +76,8 @@ class Trainer:
         damping = damping_of(self.recipe.lr, self.recipe.momentum, steps)
         curved = products(given, wanted, curvature_factor(net, theta, x), damping)
         seen = [features(net, theta, images) for images in (x, self.test[0])]
-        alike = [
-            likeness(*pair, y, self.test[1])
-            for pair in (seen, (x.flatten(1), self.test[0].flatten(1)))
-        ]
+        pixels = [images.flatten(1) for images in (x, self.test[0])]
+        alike = [likeness(a, b, y, self.test[1]) for a, b in (seen, pixels)]
         tables = [products(given, wanted), torch.stack(along).mean(0), curved, *alike]
         return {name: t.cpu() for name, t in zip(SUBSTITUTES, tables, strict=True)}
 
@@ -91,4 +90,4 @@ def features(
     net: nn.Module, theta: Float[Tensor, "1 p"], images: Float[Tensor, "n c h w"]
 ) -> Float[Tensor, "n d"]:
     """What the last layer of one network sees of each image."""
-    return loaded(net, unflatten(net, theta)).embed(images)
+    return embedding(loaded(net, unflatten(net, theta)))(images)

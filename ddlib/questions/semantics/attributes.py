@@ -35,7 +35,7 @@ class Probe:
     @staticmethod
     def fitted(data: ImageData) -> "Probe":
         """Fitted to the training images of shapes, which should wear random colors."""
-        drawn = data.attributes["train"]
+        drawn = (data.attributes or {})["train"]
         kinds = F.one_hot(drawn["color"].long(), len(COLORS)).double()
         numbers = torch.stack([drawn[name] for name in NUMBERS], 1).double()
         x = cues(pixels_of(data, data.train_images))

@@ -157,7 +157,7 @@ def left_out(
 def taken_apart(data: ImageData, made: Values, parts: Sequence[Values]) -> TakenApart:
     """A set with the attributes of its images, and what leaving them out did in each network."""
     images, rows = made["images"].to(data.train_images.device), made["rows"]
-    first = {k: v[rows] for k, v in data.attributes["train"].items()}
+    first = {k: v[rows] for k, v in (data.attributes or {})["train"].items()}
     return TakenApart(
         made["labels"],
         pixels_of(data, images).cpu(),
@@ -188,7 +188,7 @@ def run(bench: Bench, plan: Plan, collect: Collect) -> tuple[pd.DataFrame, dict[
         some = [
             taken_apart(
                 drawn(device, level),
-                *_values(part, "set", ["images", "labels", "rows"]),
+                _values(part, "set", ["images", "labels", "rows"])[0],
                 _values(part, "apart", ["losses", "right"]),
             )
             for _, part in mine.groupby("set")
@@ -197,7 +197,7 @@ def run(bench: Bench, plan: Plan, collect: Collect) -> tuple[pd.DataFrame, dict[
         rows += labelled(made, level=level, method=method)
     plain = drawn(device, 0.0)
     read = probe(device).read(plain, plain.test_images)
-    rows += _by_attribute("probe", fidelity(read, known(plain.attributes["test"])))
+    rows += _by_attribute("probe", fidelity(read, known((plain.attributes or {})["test"])))
     table = pd.DataFrame(rows)
     return table.astype({"set": "Int64", "network": "Int64"}), {}
 
@@ -210,7 +210,7 @@ def _values(found: pd.DataFrame, condition: str, columns: Sequence[str]) -> list
 
 def described(data: ImageData, some: Sequence[TakenApart], plan: Plan) -> Iterator[Row]:
     """What the sets of one method show."""
-    tested, target = data.test_labels.cpu(), known(data.attributes["test"])
+    tested, target = data.test_labels.cpu(), known((data.attributes or {})["test"])
     effects, labels = ([o.influence.mean(0) for o in some], [o.labels for o in some])
     for attribute, meaning, place in product(ATTRIBUTES, MEANINGS, PLACES):
         sources = [one.attributes[meaning][attribute] for one in some]

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ddlib.experiment.cells import Label
 from ddlib.experiment.records import Record
 from ddlib.plots.style import GRAY, LOOKS, closed, finish, legend_below
 from ddlib.questions.semantics.attributes import ATTRIBUTES
@@ -72,7 +73,7 @@ def meaning(record: Record, level: float = 0.0, read: str = "measured") -> Figur
     """Does an image of shapes help what shares its attributes? Points by set and class."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
     for axis, place in zip(axes, TITLES, strict=True):
-        where = {"level": level, "meaning": read, "place": place}
+        where: dict[str, Label] = {"level": level, "meaning": read, "place": place}
         beside_chance(axis, record, "attribute", ATTRIBUTES, where)
         axis.set_title(TITLES[place], fontsize=9)
     legend_below(figure)

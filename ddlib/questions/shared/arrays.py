@@ -24,7 +24,7 @@ def as_array(rows: pd.DataFrame, value: str, *labels: str) -> Tensor:
     if isinstance(values.iloc[0], Tensor):
         each = torch.stack(list(values))
     else:
-        each = torch.tensor(values.astype("float64").to_numpy())
+        each = torch.tensor(values.astype("float32").to_numpy())
     sizes = [rows[label].nunique() for label in labels]
     found = (
         torch.full((*sizes, *each.shape[1:]), torch.nan, dtype=each.dtype)

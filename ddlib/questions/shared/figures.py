@@ -23,7 +23,7 @@ def beside_chance(
     for row, name in enumerate(names):
         for i, method in enumerate(methods):
             y, look = row + beside(i, len(methods)), LOOKS[method]
-            low, high = by_chance.loc[(method, name), ["low", "high"]]
+            low, high = (float(by_chance[end][method, name]) for end in ("low", "high"))
             axis.plot([low, high], [y, y], color="#BBBBBB", linewidth=5, solid_capstyle="butt")
             mine = found[(found["method"] == method) & (found[by] == name)]["association"]
             axis.plot(mine, [y] * len(mine), look.marker, color=look.color, alpha=0.25, ms=4)

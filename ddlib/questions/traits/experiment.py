@@ -8,7 +8,7 @@ Time: two minutes for what is recorded and for its repeat (`laptop`), one core. 
 n: ten classes of one set of each method.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
@@ -23,7 +23,7 @@ from ddlib.ensemble import loaded
 from ddlib.experiment.bench import Bench
 from ddlib.experiment.cells import Cell
 from ddlib.experiment.records import Record, load_record
-from ddlib.networks import build
+from ddlib.networks import build, features
 from ddlib.questions.shared.leaving_out import first_rows
 from ddlib.questions.shared.meaning import MEANINGS, Row, held_against, labelled
 from ddlib.questions.shared.pixels import pixels_of
@@ -138,8 +138,8 @@ def embedding(
     """Features of images in the network of `features_cell`."""
     row = trained.iloc[0].drop(["condition", "seconds"])
     net = build(plan.features, real.shape, len(real.classes))
-    known = loaded(net, {str(name): p.to(real.device) for name, p in row.items()})
-    return lambda x: torch.cat([known.embed(part) for part in x.split(500)])
+    known = features(loaded(net, {str(name): p.to(real.device) for name, p in row.items()}))
+    return lambda x: torch.cat([known(part) for part in x.split(500)])
 
 
 def own_cluster(
@@ -153,15 +153,15 @@ def own_cluster(
     found = torch.empty_like(labels)
     for c in labels.unique().tolist():
         rows = (real.train_labels == c).nonzero()[: plan.fitted, 0]
-        features = embed(real.train_images[rows])
-        centers = clusters(features, plan.clusters, generator(plan.seed, "clusters", c))
+        seen = embed(real.train_images[rows])
+        centers = clusters(seen, plan.clusters, generator(plan.seed, "clusters", c))
         mine = labels == c
         found[mine] = nearest(embed(images[mine]), centers)
     return found
 
 
 def compared(
-    real: ImageData, record: Record, labels: list[Tensor], traits: list[Traits], plan: Plan
+    real: ImageData, record: Record, labels: Sequence[Tensor], traits: Sequence[Traits], plan: Plan
 ) -> pd.DataFrame:
     """Influence against each trait, by method and meaning.
 
