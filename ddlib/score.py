@@ -14,14 +14,15 @@ from hashlib import sha256
 from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ddlib.evaluation import Evaluation, check_fits, evaluate
 from ddlib.channels import from_pixels
 from ddlib.data import ImageData, load
 from ddlib.distilled import DistilledSet
+from ddlib.evaluation import Evaluation, check_fits, evaluate
 from ddlib.files import load_json, load_tensors, save_json, write_bytes
 from ddlib.results import RECORDED
 from ddlib.seeds import generator, pick
@@ -160,7 +161,7 @@ def read_submission(path: Path, real: ImageData) -> DistilledSet:
         raise ValueError(f"it stores {stored} numbers; the budget is {BUDGET}")
     if images.shape[1:] != real.shape:
         raise ValueError(f"its images are {tuple(images.shape[1:])}, not {real.shape}")
-    space = {name: tuple(about.get(name) or ()) for name in ("classes", "mean", "std")}
+    space: dict[str, Any] = {n: tuple(about.get(n) or ()) for n in ("classes", "mean", "std")}
     made = DistilledSet(images.float(), labels, ipc=1, **space)
     check_fits(made, real)
     if float(made.images.abs().max()) > MOST_PIXEL:

@@ -167,7 +167,8 @@ def watched(net: nn.Module) -> Iterator[list[Tensor]]:
 
     def look(layer: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
         variance, mean = torch.var_mean(inputs[0], (0, 2, 3), correction=0)
-        away.append((mean - layer.running_mean).norm() + (variance - layer.running_var).norm())
+        held = layer.get_buffer("running_mean"), layer.get_buffer("running_var")
+        away.append((mean - held[0]).norm() + (variance - held[1]).norm())
 
     hooks = [layer.register_forward_pre_hook(look) for layer in norms(net)]
     if not hooks:

@@ -73,9 +73,11 @@ def grade(course: Path) -> Iterator[str]:
         0o700
     )  # answers run as nobody, who must not read the masters
     for name in sorted(p.name for p in (HERE / "source").iterdir()):
-        _nbgrader(
-            course, "generate_assignment", name, "--create", "--force"
-        )
+        words = ("generate_assignment", name, "--create", "--force")
+        if _nbgrader(course, *words):
+            raise ValueError(
+                f"nbgrader could not make {name}; see grading.log"
+            )
     for student, name, path in submitted(course):
         if why := refusal(student, name, path):
             yield f"refused {student!r} {name!r}: {why}"
@@ -96,7 +98,10 @@ def grade(course: Path) -> Iterator[str]:
 def _nbgrader(course: Path, *words: str) -> int:
     with (course / "grading.log").open("a") as log:
         command = [sys.executable, "-m", "nbgrader", *words]
-        env = {**os.environ, "DD_TESTS": str(HERE)}
+        tools = (
+            f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # alembic
+        )
+        env = {**os.environ, "DD_TESTS": str(HERE), "PATH": tools}
         return subprocess.run(
             command, cwd=course, stdout=log, stderr=log, env=env
         ).returncode

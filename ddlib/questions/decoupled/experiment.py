@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ddlib.data import ImageData
-from ddlib.distillation import distill
+from ddlib.distillation import Method, distill
 from ddlib.distilled import DistilledSet
 from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench
@@ -108,7 +108,11 @@ def made(real: ImageData, plan: Plan, method: str, number: int) -> DistilledSet:
         ipc=plan.ipc, steps=plan.recovery, weight=plan.weight, epochs=plan.epochs,
         network=plan.teacher,
     )  # fmt: skip
-    how = {"random": RandomSelection(ipc=plan.ipc), "rded": rded(plan), "sre2l": recovery}
+    how: dict[str, Method] = {
+        "random": RandomSelection(ipc=plan.ipc),
+        "rded": rded(plan),
+        "sre2l": recovery,
+    }
     return distill(real, how[method], seed=number)
 
 

@@ -1,8 +1,11 @@
 """What a teacher's choice is worth, once real images have its labels: differences in points."""
 
+from typing import Any
+
 import pandas as pd
 
 from ddlib.experiment.records import Record
+from ddlib.questions.shared.paired import beside
 
 KINDS = ("hard", "soft", "within")
 
@@ -23,8 +26,10 @@ def findings(record: Record) -> pd.DataFrame:
     nearer its statistics are to the real ones than those of random images.
     """
     wide = record.table.set_index(["method", "set", "network"])[[*KINDS, "away"]].astype(float)
-    random, herding = (_beside(wide, method) for method in ("random", "herding"))
-    found = {("gain", kind): wide[kind] - random[kind] for kind in KINDS}
+    random, herding = (beside(wide, method) for method in ("random", "herding"))
+    found: dict[tuple[str, str | None], Any] = {
+        ("gain", kind): wide[kind] - random[kind] for kind in KINDS
+    }
     found |= {
         ("below", None): random["soft"] - wide["soft"],
         ("coreset", None): herding["soft"] - wide["soft"],
@@ -40,8 +45,3 @@ def findings(record: Record) -> pd.DataFrame:
     null = {"gain": "random", "below": "random", "nearer": "random", "coreset": "herding"}
     itself = whole["method"] == whole["contrast"].map(null)
     return whole[~itself].reset_index(drop=True)
-
-
-def _beside(wide: pd.DataFrame, method: str) -> pd.DataFrame:
-    """For each row that of `method` with the same number of set and network."""
-    return wide.loc[method].reindex(wide.index.droplevel("method")).set_axis(wide.index)

@@ -81,7 +81,8 @@ def run(bench: Bench, plan: Plan, collect: Collect) -> tuple[pd.DataFrame, dict[
     teacher = teacher_cell(bench, plan)
     told = collect(teacher_cells(bench, plan, teacher))
     tuning = told[told["condition"] == "tuning"]
-    best = int(tuning.groupby("stop")["score"].mean().idxmax())
+    scores = tuning.groupby("stop")["score"].mean()
+    best = int(scores.sort_values(kind="stable", ascending=False).index[0])
     table = collect(student_cells(bench, plan, teacher, best))
     return pd.concat([told, table], ignore_index=True), {}
 
@@ -98,9 +99,8 @@ def split(real: ImageData, plan: Plan) -> tuple[ImageData, ImageData]:
     rows = sample_per_class(real, plan.teacher_images + plan.held_out, draws)
     learned, judges = (part.flatten() for part in rows.tensor_split([plan.teacher_images], 1))
     x, y = real.train_images, real.train_labels
-    train_part = {"train_images": x[learned], "train_labels": y[learned]}
-    held = {"test_images": x[judges], "test_labels": y[judges]}
-    return replace(real, **train_part), replace(real, **train_part, **held)
+    taught = replace(real, train_images=x[learned], train_labels=y[learned])
+    return taught, replace(taught, test_images=x[judges], test_labels=y[judges])
 
 
 def teacher_cell(bench: Bench, plan: Plan) -> Cell:

@@ -68,8 +68,8 @@ def score_and_accuracy(record: Record) -> Figure:
     """DD-Ranking's score over plain accuracy, each set with hard and with early labels."""
     mean = scores(record).groupby(["method", "kind"], sort=False)[["accuracy", "score"]].mean()
     figure, (axis,) = panels(height=3.4)
-    for (method, kind), row in mean.iterrows():
-        look, hard = LOOKS[method], kind == HARD
+    for row in mean.reset_index().to_dict("records"):
+        look, hard = LOOKS[row["method"]], row["kind"] == HARD
         axis.plot(
             row["accuracy"], row["score"], look.marker, color=look.color, markersize=7,
             markerfacecolor="white" if hard else look.color, label=None if hard else look.label,
@@ -87,7 +87,7 @@ def leaderboard() -> Figure:
     axis.plot(table["missing"], table["gained"], "o", color="#000000")
     for name, row in table.iterrows():
         axis.annotate(
-            name, (row["missing"], row["gained"]), xytext=(4, 4), textcoords="offset points",
+            str(name), (row["missing"], row["gained"]), xytext=(4, 4), textcoords="offset points",
             fontsize=SMALL,
         )  # fmt: skip
     axis.axhline(0, color=GRAY, linewidth=1)

@@ -5,6 +5,7 @@ import pandas as pd
 from ddlib.experiment.records import Record
 from ddlib.labels import label_robust_score
 from ddlib.questions.labels.experiment import EARLY, FULL, HARD, LABELS, SHUFFLED, WITHIN
+from ddlib.questions.shared.paired import beside
 
 REAL = ("random", "herding", "kmeans")  # chosen or averaged, not learned
 # Of DD-Ranking's leaderboard (its file of results, dated 2025-02-08): CIFAR-10, 10 images per
@@ -30,20 +31,16 @@ def accuracies(record: Record) -> pd.DataFrame:
     return wide.sort_index(level="method", key=lambda m: m.map(order.index), sort_remaining=True)
 
 
-def _random(wide: pd.DataFrame) -> pd.DataFrame:
-    """For each row the accuracies of random images with the same number of set and network."""
-    return wide.loc["random"].reindex(wide.index.droplevel("method")).set_axis(wide.index)
-
-
 def ceiling(record: Record) -> float:
     """Test accuracy of the fully trained teacher, which stands for all real images."""
     rows = record.rows(condition="teacher")
-    return float(rows.loc[rows["stop"].idxmax(), "accuracy"])
+    return float(rows.sort_values("stop")["accuracy"].iloc[-1])
 
 
 def best_stop(record: Record) -> int:
     """The epoch after which the early teacher was stopped."""
-    return int(record.rows(condition="tuning").groupby("stop")["score"].mean().idxmax())
+    scores = record.rows(condition="tuning").groupby("stop")["score"].mean()
+    return int(scores.sort_values(kind="stable", ascending=False).index[0])
 
 
 def findings(record: Record) -> pd.DataFrame:
@@ -57,7 +54,7 @@ def findings(record: Record) -> pd.DataFrame:
     labels that store no more numbers, less those with hard labels.
     """
     wide = accuracies(record)
-    random = _random(wide)
+    random = beside(wide, "random")
     gain = wide.drop(columns=WITHIN, errors="ignore").sub(
         random.drop(columns=WITHIN, errors="ignore")
     )
@@ -84,12 +81,12 @@ def findings(record: Record) -> pd.DataFrame:
 def scores(record: Record) -> pd.DataFrame:
     """DD-Ranking's score of each set with hard and with early labels, beside its accuracy."""
     wide, top = accuracies(record), ceiling(record)
-    random = _random(wide)
+    random = beside(wide, "random")
     rows = []
-    for (method, number, network), row in wide.iterrows():
+    both = wide.join(random, rsuffix=" of random").reset_index()
+    for row in both.to_dict("records"):
         for kind in (HARD, EARLY):
-            beside = random.loc[(method, number, network), kind]
-            score = label_robust_score(top, row[HARD], row[kind], beside)
-            labels = {"method": method, "set": number, "network": network, "kind": kind}
-            rows.append(labels | {"accuracy": row[kind], "score": score})
+            score = label_robust_score(top, row[HARD], row[kind], row[f"{kind} of random"])
+            labels = {name: row[name] for name in ("method", "set", "network")}
+            rows.append(labels | {"kind": kind, "accuracy": row[kind], "score": score})
     return pd.DataFrame(rows)
