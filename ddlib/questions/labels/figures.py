@@ -13,7 +13,7 @@ LABEL_LOOKS = {
     HARD: Look("hard labels", "#7F7F7F", "o"),
     EARLY: Look("early-stopped teacher", "#D55E00", "D"),
     FULL: Look("fully trained teacher", "#56B4E9", "s"),
-    SHUFFLED: Look("shuffled within the class", "#882255", "x"),
+    SHUFFLED: Look("shuffled within the class", "#882255", "v"),
 }
 NAMES = {tag: look.label for tag, look in LOOKS.items()}
 
@@ -46,7 +46,7 @@ def tuning(record: Record) -> Figure:
         lines(axis, own, "stop", "score", by="condition", looks=looks)
         axis.axvline(best_stop(record), color=GRAY, linewidth=1, linestyle=":")
         axis.set_xlabel("epochs of the teacher")
-    axes[0].set_ylabel("held-out accuracy in percent")
+    axes[0].set_ylabel("held-out accuracy, %")
     legend_below(figure)
     return finish(figure, axes, record.scale)
 
