@@ -87,7 +87,7 @@ def leaderboard() -> Figure:
     axis.plot(table["missing"], table["gained"], "o", color="#000000")
     for name, row in table.iterrows():
         axis.annotate(
-            str(name), (row["missing"], row["gained"]), xytext=(4, 4), textcoords="offset points",
+            str(name), (row["missing"], row["gained"]), xytext=(-4, -12 if name == "DC" else 5), textcoords="offset points",
             fontsize=SMALL,
         )  # fmt: skip
     axis.axhline(0, color=GRAY, linewidth=1)

@@ -83,7 +83,7 @@ def scores(record: Record) -> pd.DataFrame:
     wide, top = accuracies(record), ceiling(record)
     random = beside(wide, "random")
     rows = []
-    both = wide.join(random, rsuffix=" of random").reset_index()
+    both = wide.join(random.add_suffix(" of random")).reset_index()
     for row in both.to_dict("records"):
         for kind in (HARD, EARLY):
             score = label_robust_score(top, row[HARD], row[kind], row[f"{kind} of random"])
