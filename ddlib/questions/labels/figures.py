@@ -87,8 +87,8 @@ def leaderboard() -> Figure:
     axis.plot(table["missing"], table["gained"], "o", color="#000000")
     for name, row in table.iterrows():
         axis.annotate(
-            str(name), (row["missing"], row["gained"]), xytext=(-4, -12 if name == "DC" else 5), textcoords="offset points",
-            fontsize=SMALL,
+            str(name), (row["missing"], row["gained"]), xytext=(-4, -12 if name == "DC" else 5),
+            textcoords="offset points", fontsize=SMALL,
         )  # fmt: skip
     axis.axhline(0, color=GRAY, linewidth=1)
     axis.set_xlabel("points missing to all real images, both with hard labels")
