@@ -109,7 +109,7 @@ def test_an_earlier_set_of_the_same_name_is_not_taken_for_this_one(tmp_path: Pat
 
 
 def test_large_sets_do_not_ship(tmp_path: Path) -> None:
-    record(tmp_path, ipc=11, nets=1, sets=1)
+    record(tmp_path, ipc=11, nets=2, sets=1)
     assert recorded("sets", tmp_path / "shipped") == []
     assert (tmp_path / "work" / "toy-random-ipc11.safetensors").exists()
 

@@ -208,20 +208,23 @@ def findings(record: Record) -> "pd.DataFrame":
 
 
 def _reader(folder: Path) -> Read:
-    """Values of claims from the records in `folder`; each record is read once."""
-
-    @cache
-    def found(name: str) -> tuple["pd.DataFrame", str] | None:
-        if name not in recorded(FOLDER, folder):
-            return None
-        record = load_record(name, folder)
-        return findings(record), record.scale
+    """Values of claims from the records in `folder`."""
 
     def read(claim: Mapping[str, Any]) -> tuple[Values, str] | None:
-        known = found(claim["record"])
-        return known and (values_of(known[0], **claim["where"]), known[1])
+        path = folder / FOLDER / f"{claim['record']}.safetensors"
+        if not path.exists():
+            return None
+        found, scale = _found_in(path, path.stat().st_mtime_ns)
+        return values_of(found, **claim["where"]), scale
 
     return read
+
+
+@cache
+def _found_in(path: Path, written: int) -> tuple["pd.DataFrame", str]:
+    """The findings and the scale of a record that was `written` then: computed once a process."""
+    record = load_record(path.stem, path.parents[1])
+    return findings(record), record.scale
 
 
 def beside(made: Record, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
