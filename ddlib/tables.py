@@ -49,9 +49,6 @@ def provenance(record: Result | Trace | Record) -> Markdown:
     return Markdown("*Recorded:* " + " · ".join(facts))
 
 
-passport = provenance  # what the chapters on methods and foundations call it
-
-
 def claims(chapter: str | None = None) -> Markdown:
     """The ledger of one chapter, or of the whole book, one table for each scale."""
     return _ledger_tables(ledger(chapter))

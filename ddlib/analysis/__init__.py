@@ -1,1 +1,0 @@
-"""The old place of the judge, until `ddlib.queue` imports it from `ddlib.evaluation`."""
