@@ -146,7 +146,7 @@ def document(html: Path = HTML) -> str:
         f'<link rel="stylesheet" href="{p.as_uri()}">'
         for p in html.glob("_static/pygments.css")
     )
-    math = next(html.glob("_static/mathjax/tex-svg-full.js"), None)
+    math = next(html.glob("_static/mathjax/tex-chtml.js"), None)
     loader = f"<script>{MATH}</script>" + (
         f'<script src="{math.as_uri()}"></script>'
         if math is not None

@@ -16,10 +16,10 @@ SLIDES = """() => Reveal.getSlides().map(slide => {
     return {
         title: slide.querySelector('h1, h2')?.innerText ?? '',
         bottom: Math.max(...[...slide.querySelectorAll('*')].map(
-            e => e.closest('aside, mjx-assistive-mml') ? 0
+            e => e.closest('aside.notes, mjx-container *') ? 0
                 : e.getBoundingClientRect().bottom)),
         right: Math.max(...[...slide.querySelectorAll('*')].map(
-            e => e.closest('aside, mjx-assistive-mml') ? 0
+            e => e.closest('aside.notes, mjx-container *') ? 0
                 : e.getBoundingClientRect().right)),
         notes: Boolean(slide.querySelector('aside.notes')?.innerText ?? ''),
         broken: [...slide.querySelectorAll('img')].filter(
