@@ -5,7 +5,8 @@
     python book/photos.py measure    # the test images, once: ddlib/recorded/live.json
 
 The settings of the profile `fast` were chosen on validation images, which are further training images
-of CIFAR-10 and no part of the set. `measure` goes on where it stopped.
+of CIFAR-10 and no part of the set. `measure` goes on where it stopped. A first measurement with other settings of distribution and
+trajectory matching was stopped halfway; nothing of it is kept.
 """
 
 import sys
