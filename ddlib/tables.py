@@ -287,13 +287,13 @@ def _recipe(recipe: Mapping[str, Any]) -> str:
 
 
 CHECK = {  # column of `experiment.check`: its heading and its digits
-    "accuracy": ("test accuracy", 1),
-    "gain": ("gain over random", 1),
-    "share": ("share of the published gain, %", 0),
-    "last_quarter": ("gained in the last quarter", 1),
-    "correlation": ("correlation with first images", 2),
-    "distance": ("distance from them", 2),
-    "outside": ("pixels out of range, %", 1),
+    "accuracy": ("accuracy", 1),
+    "gain": ("gain", 1),
+    "share": ("share, %", 0),
+    "last_quarter": ("last quarter", 1),
+    "correlation": ("correlation", 2),
+    "distance": ("distance", 2),
+    "outside": ("out of range, %", 1),
     "hours": ("hours", 1),
 }
 

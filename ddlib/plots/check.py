@@ -28,7 +28,7 @@ def gain_and_distance(
     axis.set_xlabel("distance from the first images (standardized pixels)")
     axis.set_ylabel("gain over random images\n(points of test accuracy)")
     axis.set_xlim(left=0)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.1 * max(short["gain"].max(), long["gain"].max()))
     axis.text(
         0.99, 0.02, "open: short schedule, full: long schedule", transform=axis.transAxes,
         ha="right", fontsize=SMALL,
@@ -51,8 +51,10 @@ def on_the_way(traces: Sequence[tuple[str, Trace]], scale: str) -> Figure:
     for method, trace in traces:
         look, levels = LOOKS[method], [sum(runs) / len(runs) for runs in trace.accuracies]
         steps = [max(step, 1) for step in trace.steps]
+        longest = trace.steps[-1] == max(t.steps[-1] for m, t in traces if m == method)
         axis.plot(
             steps, levels, look.line, color=look.color, marker=look.marker, markersize=4,
+            linewidth=1.6 if longest else 0.8, markerfacecolor=look.color if longest else "white",
             label=f"{look.label}, {trace.steps[-1]:,} steps",
         )  # fmt: skip
     axis.set_xscale("log")
