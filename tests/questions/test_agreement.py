@@ -156,7 +156,7 @@ def test_networks_are_paired_with_those_on_what_their_set_began_with(toys) -> No
     methods = {
         "random": preset("random", 2, "fast"),
         "dc": replace(preset("dc", 2, "fast"), steps=0, init="noise"),
-        "mtt": replace(preset("mtt", 2, "fast"), steps=1, inner_steps=2, max_start=1),
+        "mtt": replace(preset("mtt", 2, "fast"), steps=1, inner_steps=2, max_start=1, lr=30.0),
         "bptt": replace(preset("bptt", 2, "fast"), steps=0),
     }
     sets = {t: [distill(real, how, seed=seed) for seed in (4, 7)] for t, how in methods.items()}

@@ -58,7 +58,7 @@ def test_no_solution_is_anywhere_on_the_site(site: str) -> None:
     regions = [m[0] for n in names() for c in master(n).cells for m in REGION.finditer(c.source)]
     lines = {line.strip() for region in regions for line in region.splitlines()[1:-1]}
     secret = {line for line in lines if len(line) > 40}
-    assert len(secret) > 50
+    assert len(secret) > 40  # there is something to look for
     kinds = {".html", ".txt", ".md", ".ipynb", ".js", ".py"}
     files = [p for p in HTML.rglob("*") if p.suffix in kinds]
     assert any(p.name == "ps1.ipynb" for p in files)
