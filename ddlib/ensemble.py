@@ -7,6 +7,7 @@ depends on its own seed alone, never on how many networks run beside it.
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float, Shaped
@@ -84,8 +85,19 @@ def trainable(
     return partial(forward, net, leaves), list(leaves.values())
 
 
+# What `activation_bytes` knows: to ask anew would take as long as a step of a small network.
+KNOWN: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], int]] = WeakKeyDictionary()
+
+
 def activation_bytes(net: nn.Module, shape: tuple[int, ...]) -> int:
     """Bytes that one image of `shape` leaves in the layers of `net`, as float32."""
+    known = KNOWN.setdefault(net, {})
+    if shape not in known:
+        known[shape] = _measured_bytes(net, shape)
+    return known[shape]
+
+
+def _measured_bytes(net: nn.Module, shape: tuple[int, ...]) -> int:
     sizes: list[int] = []
     layers = [layer for layer in net.modules() if not list(layer.children())]
     hooks = [layer.register_forward_hook(lambda *a: sizes.append(a[2].numel())) for layer in layers]
