@@ -191,8 +191,12 @@ def _work_on(
         steps = [shot.step for shot in made.history]
         of = {name: steps.index(round(share * job.method.steps)) for name, share in LOOKS.items()}
         found |= {name: {"plain": judge(name, frames[i], "plain", 5)} for name, i in of.items()}
-        watched = zip(steps, frames, strict=True) if job.seed == 0 else ()  # what the slider shows
-        shown = [judge(f"step{s}", f, "plain", 1) for s, f in watched]
+        known = {len(steps) - 1: final["plain"], **{i: found[n]["plain"] for n, i in of.items()}}
+        watched = enumerate(steps) if job.seed == 0 else ()  # what the slider shows
+        shown = [
+            known[i][:1] if i in known else judge(f"step{s}", frames[i], "plain", 1)
+            for i, s in watched
+        ]
         frames[of["quarter"]].save(folder / "sets" / f"{job.name}-quarter.safetensors", half=True)
         if shown:
             _trace(job, made, shown, how).save(folder)
@@ -236,9 +240,13 @@ def moved(start: DistilledSet, end: DistilledSet) -> dict[str, float]:
     `correlation` of all pixels; `distance`, the root mean square of the differences; `outside`, the
     share of pixels that lie beyond black or white, which no photograph has.
     """
-    pixels = to_pixels(end.images, end.mean, end.std)
-    outside = float(((pixels < 0) | (pixels > 1)).float().mean())
-    return {**apart(start.images, end.images), "outside": outside}
+    return {**apart(start.images, end.images), "outside": outside(end)}
+
+
+def outside(one: DistilledSet) -> float:
+    """The share of pixels that lie beyond black or white."""
+    pixels = to_pixels(one.images, one.mean, one.std)
+    return float(((pixels < 0) | (pixels > 1)).float().mean())
 
 
 def apart(start: Float[Tensor, "*shape"], end: Float[Tensor, "*shape"]) -> dict[str, float]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ddlib.channels import from_pixels, to_pixels
+from ddlib.channels import from_pixels
 from ddlib.files import load_json
-from ddlib.queue import LONG, apart
+from ddlib.queue import LONG, apart, outside
 from ddlib.results import RECORDED, Result, Trace, load_recorded, load_result, load_trace, recorded
 
 # Gains over random images in the table of "What is Dataset Distillation Learning?" (ICML 2024),
@@ -85,11 +85,9 @@ def _watched(trace: Trace, folder: Path) -> dict[str, float]:
     before = float(np.interp(0.75 * trace.steps[-1], trace.steps, levels))
     one = load_recorded(trace.name, folder)
     start, end = (from_pixels(trace.frames[i].float() / 255, one.mean, one.std) for i in (0, -1))
-    pixels = to_pixels(one.images, one.mean, one.std)
-    outside = 100 * float(((pixels < 0) | (pixels > 1)).float().mean())
     return {
         "start": levels[0], "last_quarter": levels[-1] - before, **apart(start, end),
-        "outside": outside,
+        "outside": 100 * outside(one),
     }  # fmt: skip
 
 

@@ -39,31 +39,25 @@ class Released:
     whitened: bool = False
 
 
+DC_IPC10 = Released(
+    "dc-cifar10/res_DC_CIFAR10_ConvNet_10ipc.pt", "dc",
+    "Distill-Generalization-Group/Distill-Generalization, result/", DC,
+    "42.20 ± 0.43 (networks: 10), in the file",
+)  # fmt: skip
+DATM_IPC10 = Released(
+    "datm-cifar10-ipc10-zca/images.pt", "datm",
+    "NUS-HPC-AI-Lab/DD-Ranking, commit a77b9a7, methods/DATM/distilled/CIFAR10_ZCA/IPC10/",
+    "augmented", "66.8 ± 0.2, in the paper's table", whitened=True,
+)  # fmt: skip
 SETS = {
-    "dc-ipc10": Released(
-        "dc-cifar10/res_DC_CIFAR10_ConvNet_10ipc.pt", "dc",
-        "Distill-Generalization-Group/Distill-Generalization, result/", DC,
-        "42.20 ± 0.43 (networks: 10), in the file",
+    "dc-ipc10": DC_IPC10,
+    "dc-ipc1": replace(
+        DC_IPC10, path="dc-cifar10/res_DC_CIFAR10_ConvNet_1ipc.pt",
+        theirs="26.46 ± 0.71 (networks: 10), in the file",
     ),
-    "dc-ipc1": Released(
-        "dc-cifar10/res_DC_CIFAR10_ConvNet_1ipc.pt", "dc",
-        "Distill-Generalization-Group/Distill-Generalization, result/", DC,
-        "26.46 ± 0.71 (networks: 10), in the file",
-    ),
-    "datm-ipc10": Released(
-        "datm-cifar10-ipc10-zca/images.pt", "datm",
-        "NUS-HPC-AI-Lab/DD-Ranking, commit a77b9a7, methods/DATM/distilled/CIFAR10_ZCA/IPC10/",
-        "augmented", "66.8 ± 0.2, in the paper's table", whitened=True,
-    ),
-    "dc-ipc10-plain": Released(
-        "dc-cifar10/res_DC_CIFAR10_ConvNet_10ipc.pt", "dc",
-        "Distill-Generalization-Group/Distill-Generalization, result/", "plain", "none",
-    ),
-    "datm-ipc10-plain": Released(
-        "datm-cifar10-ipc10-zca/images.pt", "datm",
-        "NUS-HPC-AI-Lab/DD-Ranking, commit a77b9a7, methods/DATM/distilled/CIFAR10_ZCA/IPC10/",
-        "plain", "none", whitened=True,
-    ),
+    "datm-ipc10": DATM_IPC10,
+    "dc-ipc10-plain": replace(DC_IPC10, recipe="plain", theirs="none"),
+    "datm-ipc10-plain": replace(DATM_IPC10, recipe="plain", theirs="none"),
 }  # fmt: skip
 
 

@@ -25,11 +25,11 @@ from ddlib.distilled import DistilledSet
 from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench
 from ddlib.experiment.cells import Cell
-from ddlib.labels import ipc_within, relabel
+from ddlib.labels import relabel
 from ddlib.methods.coresets import RandomSelection, by_class, chosen, herd
 from ddlib.methods.decoupled import RDED, Recovery, squeezed_net, watched
-from ddlib.networks import build, features
-from ddlib.training import accuracy, train
+from ddlib.networks import features
+from ddlib.questions.shared.students import student_accuracy, within
 
 DATA = "photos"  # the live set
 Collect = Callable[[Iterable[Cell]], pd.DataFrame]
@@ -86,12 +86,12 @@ def judged(bench: Bench, plan: Plan, method: str, number: int) -> dict[str, Any]
     one = made(real, plan, method, number)
     teacher = rded(plan).teacher(real, number)
     soft = relabel(one, teacher)
-    ipc = ipc_within(one.images.numel(), real.shape, len(real.classes), soft=True)
     with watched(squeezed_net(real, plan.teacher, plan.epochs, number)) as away:
         teacher.answer(one.images)
-    given = {"hard": one, "soft": soft, "within": fewer(soft, ipc)}
+    score = partial(student_accuracy, steps=plan.steps, test=plan.test)
+    given = {"hard": one, "soft": soft, "within": within(soft)}
     return {
-        **{kind: _accuracy(real, plan, some, number) for kind, some in given.items()},
+        **{kind: score(some, real, plan.student, number) for kind, some in given.items()},
         "away": sum(away),
         "passes": passes(real, plan)[method],
     }
@@ -132,17 +132,3 @@ def passes(real: ImageData, plan: Plan) -> dict[str, int]:
         "rded": k * plan.pool * plan.crops,
         "sre2l": 3 * plan.recovery * k * plan.ipc,
     }
-
-
-def fewer(one: DistilledSet, ipc: int) -> DistilledSet:
-    """The first images of each class."""
-    rows = torch.arange(len(one.images)).view(len(one.classes), -1)[:, :ipc].flatten()
-    return replace(one, images=one.images[rows], labels=one.labels[rows], ipc=ipc)
-
-
-def _accuracy(real: ImageData, plan: Plan, one: DistilledSet, seed: int) -> Tensor:
-    net = build(plan.student, real.shape, len(real.classes))
-    recipe = replace(PROTOCOLS["plain"], epochs=plan.steps)
-    parameters = train(net, one.images, one.labels, recipe, [seed])
-    test = real.test_images[: plan.test], real.test_labels[: plan.test]
-    return accuracy(net, parameters, *test)[0]

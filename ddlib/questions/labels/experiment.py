@@ -24,13 +24,12 @@ from ddlib.distilled import DistilledSet
 from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment.bench import Bench, mark_of
 from ddlib.experiment.cells import Cell
-from ddlib.labels import ipc_within, relabel, teacher_of, teacher_weights
+from ddlib.labels import relabel, teacher_of, teacher_weights
 from ddlib.methods.averages import KMeans
 from ddlib.methods.coresets import RandomSelection
-from ddlib.networks import build
 from ddlib.presets import preset
+from ddlib.questions.shared.students import student_accuracy, within
 from ddlib.seeds import generator
-from ddlib.training import accuracy, train
 
 TEACHER = 7000  # seed of the teacher: no student begins with the same weights
 HARD, FULL, EARLY, SHUFFLED, WITHIN = "hard", "full", "early", "shuffled", "within"
@@ -143,12 +142,13 @@ def knows(bench: Bench, plan: Plan, stop: int, teacher: Values) -> dict[str, Ten
     }
 
 
-def score(bench: Bench, plan: Plan, stop: int, number: int, teacher: Values) -> dict[str, Tensor]:
+def score(bench: Bench, plan: Plan, stop: int, number: int, teacher: Values) -> dict[str, float]:
     """Accuracy on held-out training images of a student that has the teacher's labels."""
     learned, held = split(bench.real, plan)
     one = distill(learned, RandomSelection(ipc=plan.ipc), seed=TEACHER + number)
     given = teacher_of(held, teacher["theta"][stop], network=plan.network)
-    return {"score": _trained(held, plan, relabel(one, given), TEACHER + 1 + number)}
+    taught, how = relabel(one, given), {"steps": plan.steps, "test": plan.test}
+    return {"score": student_accuracy(taught, held, plan.network, TEACHER + 1 + number, **how)}
 
 
 # ---- the students ---------------------------------------------------------------------------
@@ -213,27 +213,21 @@ def student(
     network: int,
     teacher: Values,
     made: Values | None = None,
-) -> dict[str, Tensor | int]:
+) -> dict[str, float | int]:
     """Test accuracy of one network on a set with one kind of label, and the numbers it stores."""
     if made is not None:
         one = replace(one, images=made["images"].to(one.images.device))
     if kind == WITHIN:
-        one = fewer(one, ipc_within(one.images.numel(), bench.real.shape, len(one.classes),
-                                    soft=True))  # fmt: skip
+        one = within(one)
     if stop is not None:
         given = teacher_of(bench.real, teacher["theta"][stop], network=plan.network)
         one = relabel(one, given)
     if kind == SHUFFLED:
         one = exchanged(one, network)
     soft = one.labels.numel() if one.labels.is_floating_point() else 0
-    found = _trained(bench.real, plan, one, network)
+    how = {"steps": plan.steps, "test": plan.test}
+    found = student_accuracy(one, bench.real, plan.network, network, **how)
     return {"accuracy": found, "numbers": one.images.numel() + soft}
-
-
-def fewer(one: DistilledSet, ipc: int) -> DistilledSet:
-    """The first images of each class."""
-    rows = torch.arange(len(one.images)).view(len(one.classes), -1)[:, :ipc].flatten()
-    return replace(one, images=one.images[rows], labels=one.labels[rows], ipc=ipc)
 
 
 def exchanged(one: DistilledSet, seed: int) -> DistilledSet:
@@ -242,13 +236,3 @@ def exchanged(one: DistilledSet, seed: int) -> DistilledSet:
     draws = generator(seed, "exchange")
     order = torch.cat([torch.randperm(one.ipc, generator=draws) + c * one.ipc for c in range(k)])
     return replace(one, labels=one.labels[order.to(one.labels.device)])
-
-
-def _trained(real: ImageData, plan: Plan, one: DistilledSet, seed: int) -> Tensor:
-    """Accuracy in percent on the first test images of a network that trains on a set."""
-    net = build(plan.network, real.shape, len(real.classes))
-    recipe = replace(PROTOCOLS["plain"], epochs=plan.steps)
-    parameters = train(net, one.images, one.labels, recipe, [seed])
-    return accuracy(net, parameters, real.test_images[: plan.test], real.test_labels[: plan.test])[
-        0
-    ]
