@@ -53,7 +53,7 @@ slides: .venv/installed  ## build the course's decks into the site, from the exe
 	@PYTHONPATH=book/course $(PY) -m sphinx -b revealjs -W --keep-going -q _build/slides _build/html/slides
 
 pdf: .venv/installed  ## print the built book, and the decks: _build/book.pdf, _build/slides/*.pdf
-	$(PY) book/printed.py
+	$(PY) -m book.printed
 
 releases: .venv/installed  ## make the problem sets for students from the masters
 	$(PY) book/course/release.py

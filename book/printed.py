@@ -1,4 +1,4 @@
-"""Print the built book and the decks: python book/printed.py.
+"""Print the built book and the decks: python -m book.printed.
 
 All pages become one document, in the order of `_toc.yml`, and headless Chromium prints it: with a
 contents page, page numbers, links that lead within the document, and the picture of each slider in
@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import yaml
+from book.address import repository
 from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Browser, sync_playwright
 
@@ -104,17 +105,9 @@ def within(page: str, link: str, known: set[str]) -> str:
             steps = steps[:-1] if step == ".." else [*steps, step]
         target = "/".join(steps).removesuffix(".html")
     if target not in known:
-        return (
-            repository() + "/blob/main/" + target
-        )  # what no reader of paper has beside it
+        # What no reader of paper has beside it.
+        return f"https://github.com/{repository(ROOT)}/blob/main/{target}"
     return f"#{anchor(target, parts.fragment)}"
-
-
-def repository() -> str:
-    """The address in `_config.yml`."""
-    return yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))[
-        "repository"
-    ]["url"]
 
 
 def heading(article: Tag) -> str:

@@ -64,11 +64,16 @@ MAKERS = {
 }
 
 
+def part_of(name: str, seed: int, nets: int, work: Path) -> Path:
+    """Where what is known of one set lies."""
+    return work / f"{name.replace(' ', '-')}-{seed}-{nets}.json"
+
+
 def one(
     name: str, seed: int, nets: int, secret: Secret, work: Path
 ) -> None:
     """Make one set and score it, unless that is done."""
-    part = work / f"{name.replace(' ', '-')}-{seed}-{nets}.json"
+    part = part_of(name, seed, nets, work)
     if part.exists():
         return
     real, start = ddlib.load("shapes"), time.perf_counter()
@@ -104,9 +109,7 @@ def main(work: Path, nets: int) -> None:
     found = {
         name: over_sets(
             [
-                load_json(
-                    work / f"{name.replace(' ', '-')}-{seed}-{nets}.json"
-                )
+                load_json(part_of(name, seed, nets, work))
                 for seed in range(SETS)
             ]
         )
