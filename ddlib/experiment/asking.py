@@ -167,7 +167,7 @@ def _asked(
         "data": note,
     }
     made = _run(question, bench, plan, profile, cells / question, executor)
-    ended = {"seconds": round(made[1], 1), "peak_memory_mib": peak_memory_mib(device)}
+    ended = {"seconds": round(made[1], 3), "peak_memory_mib": peak_memory_mib(device)}
     return replace(made[0], provenance=began | ended)
 
 
