@@ -230,7 +230,7 @@ def _trace(job: Job, made: DistilledSet, shown: list[list[float]], how: dict[str
     measured = [Evaluation(tuple(a), "plain") for a in shown]
     return Trace.of(
         made, measured, name=job.name, profile="laptop" if small else "full",
-        per_class=5 if small else 3, passport=how,
+        per_class=5 if small else 3, provenance=how,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Make the recorded results: distill, ship, evaluate what was shipped, keep the passport.
+"""Make the recorded results: distill, ship, evaluate what was shipped, keep the provenance.
 
 Everything is resumable: a distillation from its checkpoint, an evaluation network by network.
 """
@@ -65,7 +65,7 @@ def record_cell(
             settings=asdict(preset(tag, ipc, profile)),
             accuracies=accuracies,
             distill_seconds=tuple(one.meta["seconds"] for one in made),
-            passport=_passport(real, note, sets, nets, sum(seconds)),
+            provenance=_provenance(real, note, sets, nets, sum(seconds)),
         )
         print(result.save(folder), f"{result.mean:.1f} ± {result.std:.1f}", flush=True)
 
@@ -136,8 +136,8 @@ def _trace(
         accuracies, spent = measure(made.at(i), part, real, "plain", TRACE_NETS)
         measured.append(Evaluation(accuracies, "plain"))
         seconds += spent
-    passport = _passport(real, note, 1, TRACE_NETS, seconds)
-    return Trace.of(made, measured, name=name, profile=profile, passport=passport)
+    provenance = _provenance(real, note, 1, TRACE_NETS, seconds)
+    return Trace.of(made, measured, name=name, profile=profile, provenance=provenance)
 
 
 def measure(
@@ -159,7 +159,7 @@ def measure(
     return tuple(done), seconds
 
 
-def _passport(real: ImageData, note: str, sets: int, nets: int, seconds: float) -> dict[str, Any]:
+def _provenance(real: ImageData, note: str, sets: int, nets: int, seconds: float) -> dict[str, Any]:
     return {
         "command": command_line(),
         "seeds": {"sets": list(range(sets)), "networks": list(range(nets))},

@@ -1,4 +1,4 @@
-"""Recorded results: numbers with their passports, shipped with the package, never typed in."""
+"""Recorded results: numbers with their provenance, shipped with the package, never typed in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ RECORDED = Path(str(files("ddlib"))) / "recorded"
 class Result:
     """Test accuracies (percent) of one method at one ipc under one protocol.
 
-    `accuracies[s][i]` belongs to network i trained on distilled set s. `passport` says how the
+    `accuracies[s][i]` belongs to network i trained on distilled set s. `provenance` says how the
     numbers were made: command, seeds, commit, device, versions, wall seconds, peak memory, data.
     `distill_seconds` are wall seconds of each set, on a machine that may have been busy; near zero
     for a coreset whose features an earlier set of the same process had computed.
@@ -35,7 +35,7 @@ class Result:
     settings: Mapping[str, Any]
     accuracies: tuple[tuple[float, ...], ...]
     distill_seconds: tuple[float, ...]
-    passport: Mapping[str, Any]
+    provenance: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class Trace:
     profile: str
     classes: tuple[str, ...]
     frames: Tensor
-    passport: Mapping[str, Any] | None = None  # None: made live, not recorded
+    provenance: Mapping[str, Any] | None = None  # None: made live, not recorded
 
     @classmethod
     def of(
@@ -92,7 +92,7 @@ class Trace:
         name: str,
         profile: str,
         per_class: int = 5,
-        passport: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, Any] | None = None,
     ) -> "Trace":
         """The history of `made`, with an evaluation of each snapshot and its first images."""
         few = torch.arange(len(made.images)).view(-1, made.ipc)[:, :per_class].flatten()
@@ -101,7 +101,7 @@ class Trace:
         accuracies = tuple(e.accuracies for e in measured)
         return cls(
             name, steps, losses, accuracies, measured[0].protocol, profile, made.classes, frames,
-            passport,
+            provenance,
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ from ddlib.results import (
 
 def provenance(record: Result | Trace | Record) -> Markdown:
     """How a recorded result was made, in one line under its figure."""
-    p = (record.provenance if isinstance(record, Record) else record.passport) or {}
+    p = record.provenance or {}
     command = re.sub(r" --note ('.*?'|\S+)", "", p["command"])  # the note is the last fact
     scale, network = record.profile, "convnet"
     if isinstance(record, Record):

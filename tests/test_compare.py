@@ -13,13 +13,13 @@ from ddlib import compare, plots
 from ddlib.files import save_json
 from ddlib.results import Result
 
-PASSPORT = {"command": "python -m ddlib record"}
+PROVENANCE = {"command": "python -m ddlib record"}
 
 
 def a_result(tag: str, protocol: str, **settings: object) -> Result:
     accuracies = ((40.0, 42.0), (47.0, 47.0))
     seconds = (1200.0, 1300.0)
-    return Result("toy", tag, 1, protocol, "fast", settings, accuracies, seconds, PASSPORT)
+    return Result("toy", tag, 1, protocol, "fast", settings, accuracies, seconds, PROVENANCE)
 
 
 @pytest.fixture

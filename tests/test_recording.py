@@ -39,8 +39,8 @@ def test_a_cell_holds_two_sets_and_a_result_for_each_protocol(tmp_path: Path) ->
     assert recorded("results", shipped) == ["toy-random-ipc2-augmented", "toy-random-ipc2-plain"]
     assert recorded("sets", shipped) == ["toy-random-ipc2", "toy-random-ipc2-seed1"]
     result = ddlib.load_result("toy-random-ipc2-plain", shipped)
-    assert result.passport["seeds"] == {"sets": [0, 1], "networks": [0, 1, 2]}
-    assert result.passport["data"] == "toys"
+    assert result.provenance["seeds"] == {"sets": [0, 1], "networks": [0, 1, 2]}
+    assert result.provenance["data"] == "toys"
     assert result.settings == {"ipc": 2}
 
 
@@ -92,7 +92,7 @@ def test_finished_networks_of_an_interrupted_evaluation_are_kept(tmp_path: Path)
     made = ddlib.load_recorded("toy-random-ipc2", tmp_path / "shipped")
     third = ddlib.evaluate(made, toys(), "plain", nets=1, seed=2)
     assert result.accuracies[0] == (12.5, 25.0, *third.accuracies)
-    assert result.passport["seconds"] > 100
+    assert result.provenance["seconds"] > 100
 
 
 def test_an_earlier_set_of_the_same_name_is_not_taken_for_this_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Recorded results: numbers that come back as they were, each with a full passport."""
+"""Recorded results: numbers that come back as they were, each with a full provenance."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from ddlib.files import DamagedFileError, load_tensors
 from ddlib.presets import DATASETS, METHODS
 from ddlib.results import Result, Trace, recorded
 
-PASSPORT = {"command", "seeds", "commit", "device", "versions", "date", "seconds", "data"}
+PROVENANCE = {"command", "seeds", "commit", "device", "versions", "date", "seconds", "data"}
 
 
 def a_result() -> Result:
@@ -27,7 +27,7 @@ def a_result() -> Result:
         settings={"ipc": 1, "steps": 4},
         accuracies=((40.0, 42.0), (47.0, 47.0)),
         distill_seconds=(1.5, 2.5),
-        passport={"command": "python -m ddlib record", "seeds": {"sets": [0, 1]}},
+        provenance={"command": "python -m ddlib record", "seeds": {"sets": [0, 1]}},
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def test_a_trace_comes_back_as_it_was(tmp_path: Path) -> None:
     assert torch.equal(back.frames, trace.frames)
     assert back.accuracies == ((0.0, 1.0), (1.0, 2.0), (2.0, 3.0))
     assert math.isnan(back.losses[0])
-    same = ("name", "steps", "accuracies", "protocol", "profile", "classes", "passport")
+    same = ("name", "steps", "accuracies", "protocol", "profile", "classes", "provenance")
     assert [getattr(back, k) for k in same] == [getattr(trace, k) for k in same]
     assert back.losses[1:] == trace.losses[1:]
 
@@ -99,16 +99,16 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 # ---- what the package ships ------------------------------------------------------------------
 
 
-def assert_full_passport(passport: dict) -> None:
+def assert_full_provenance(provenance: dict) -> None:
     """Every question a reader may ask about a number has an answer."""
-    assert passport.keys() >= PASSPORT
-    assert passport["command"].startswith("python -m ddlib record")
-    assert passport["versions"].keys() >= {"python", "torch", "numpy", "ddlib"}
-    assert passport["seeds"]["sets"]
-    assert passport["seeds"]["networks"]
-    assert passport["seconds"] > 0
-    assert date.fromisoformat(passport["date"]) >= date(2026, 1, 1)
-    assert all(passport[key] for key in ("commit", "device", "data"))
+    assert provenance.keys() >= PROVENANCE
+    assert provenance["command"].startswith("python -m ddlib record")
+    assert provenance["versions"].keys() >= {"python", "torch", "numpy", "ddlib"}
+    assert provenance["seeds"]["sets"]
+    assert provenance["seeds"]["networks"]
+    assert provenance["seconds"] > 0
+    assert date.fromisoformat(provenance["date"]) >= date(2026, 1, 1)
+    assert all(provenance[key] for key in ("commit", "device", "data"))
 
 
 @pytest.mark.parametrize("name", recorded("results"))
@@ -119,11 +119,11 @@ def test_every_recorded_result_is_whole(name: str) -> None:
     assert result.tag in METHODS
     assert result.protocol in PROTOCOLS
     assert result.settings["ipc"] == result.ipc
-    seeds = result.passport["seeds"]
+    seeds = result.provenance["seeds"]
     assert len(result.accuracies) == len(result.distill_seconds) == len(seeds["sets"])
     assert {len(one) for one in result.accuracies} == {len(seeds["networks"])}
     assert all(0 < accuracy < 100 for accuracy in result.flat)
-    assert_full_passport(dict(result.passport))
+    assert_full_provenance(dict(result.provenance))
 
 
 @pytest.mark.parametrize("name", recorded("sets"))
@@ -147,7 +147,7 @@ def test_every_recorded_trace_is_whole(name: str) -> None:
     assert list(trace.steps) == sorted(set(trace.steps))
     assert trace.frames.dtype == torch.uint8
     assert name in recorded("sets")
-    assert_full_passport(dict(trace.passport))
+    assert_full_provenance(dict(trace.provenance))
 
 
 def test_the_package_stays_light() -> None:

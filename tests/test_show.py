@@ -19,7 +19,7 @@ from ddlib.pictures import arranged
 from ddlib.plots.slider import captions
 from ddlib.results import Result, Trace
 
-PASSPORT = {
+PROVENANCE = {
     "command": "python -m ddlib record --note 'a b' --ipcs 1",
     "seeds": {"sets": [0], "networks": [0, 1]},
     "commit": "abc",
@@ -46,13 +46,13 @@ def trace() -> Trace:
         "fast",
         ("cat", "dog"),
         frames,
-        PASSPORT,
+        PROVENANCE,
     )
 
 
 @pytest.fixture
 def result() -> Result:
-    return Result("cifar10", "dm", 10, "augmented", "full", {}, ((40.0, 42.0),), (1.0,), PASSPORT)
+    return Result("cifar10", "dm", 10, "augmented", "full", {}, ((40.0, 42.0),), (1.0,), PROVENANCE)
 
 
 def test_captions_state_step_loss_accuracy_and_n(trace: Trace) -> None:
