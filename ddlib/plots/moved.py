@@ -9,7 +9,12 @@ STILL = ("random", "start")  # photographs that nobody moved
 
 
 def against_distance(
-    values: pd.DataFrame, check: pd.DataFrame, value: str, label: str, scale: str
+    values: pd.DataFrame,
+    check: pd.DataFrame,
+    value: str,
+    label: str,
+    scale: str,
+    network: str = "convnet",
 ) -> Figure:
     """One marker a set: the mean of the column `value` over its rows, against its distance.
 
@@ -41,4 +46,4 @@ def against_distance(
     axis.set_ylabel(label)
     axis.margins(x=0.1, y=0.15)
     legend_below(figure)
-    return finish(figure, [axis], scale)
+    return finish(figure, [axis], scale, network)
