@@ -8,7 +8,7 @@ whoever calls first: several processes share the list, each works on a job that 
 import fcntl
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -112,10 +112,16 @@ def hours(real: ImageData, method: Method) -> float:
     return plain_seconds(net, real.shape, made + 3 * n * steps, torch.device("cpu")) / 3600
 
 
-def run_queue(work: Path, note: str, minutes: float | None = None, folder: Path = LONG) -> None:
+def run_queue(
+    work: Path,
+    note: str,
+    minutes: float | None = None,
+    folder: Path = LONG,
+    jobs: Sequence[Job] = JOBS,
+) -> None:
     """Work on unfinished jobs, in order, until none is left or time is up, all of it saved."""
     stop = _stopper(minutes)
-    for job in JOBS:
+    for job in jobs:
         with _held(work / f"{job.name}.lock") as free:
             if not free or job.finished(folder):
                 continue
@@ -128,10 +134,10 @@ def run_queue(work: Path, note: str, minutes: float | None = None, folder: Path 
             return
 
 
-def overview(folder: Path = LONG) -> str:
+def overview(folder: Path = LONG, jobs: Sequence[Job] = JOBS) -> str:
     """The queue, a line each: what is finished, and how many core-hours the rest will take."""
     lines, data = [], {}
-    for job in JOBS:
+    for job in jobs:
         if job.dataset not in data:
             data[job.dataset] = load(job.dataset)
         state = (
