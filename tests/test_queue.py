@@ -11,6 +11,7 @@ import torch
 import ddlib
 from ddlib import queue
 from ddlib.distilled import DistilledSet
+from ddlib.experiment.check import manipulation_check
 from ddlib.files import load_json
 from ddlib.queue import Job, hours, moved, overview, run_queue
 from ddlib.results import load_trace, recorded
@@ -30,9 +31,20 @@ def run(folder: Path, minutes: float | None = None) -> None:
     run_queue(folder / "work", "embedded", minutes, folder / "long", JOBS)
 
 
-def test_a_finished_job_holds_all_that_was_asked(tmp_path: Path) -> None:
-    run(tmp_path)
-    long = tmp_path / "long"
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("queue")
+
+
+@pytest.fixture
+def finished(place: Path) -> Path:
+    """All jobs done, once for all tests that only look."""
+    run(place)
+    return place
+
+
+def test_a_finished_job_holds_all_that_was_asked(finished: Path) -> None:
+    long = finished / "long"
     assert recorded("sets", long) == [
         "digits-dm-ipc2",
         "digits-dm-ipc2-quarter",
@@ -47,19 +59,27 @@ def test_a_finished_job_holds_all_that_was_asked(tmp_path: Path) -> None:
     assert load_trace("digits-dm-ipc2", long).steps == (0, 1, 3, 6, 10, 16, 22, 30, 40)
 
 
-def test_what_was_judged_is_what_ships(tmp_path: Path) -> None:
-    run(tmp_path)
-    long, real = tmp_path / "long", ddlib.load("digits")
+def test_what_was_judged_is_what_ships(finished: Path) -> None:
+    long, real = finished / "long", ddlib.load("digits")
     levels = load_json(long / "results" / "digits-dm-ipc2.json")["accuracies"]
     for name, look in (("digits-dm-ipc2", "final"), ("digits-dm-ipc2-quarter", "quarter")):
         made = ddlib.load_recorded(name, long)
         assert list(ddlib.evaluate(made, real, nets=5).accuracies) == levels[look]["plain"]
 
 
-def test_a_quarter_of_the_steps_is_that_moment(tmp_path: Path) -> None:
-    run(tmp_path)
+def test_a_set_carries_its_row_of_the_manipulation_check(finished: Path) -> None:
+    table = manipulation_check(finished / "long").set_index("method")
+    for name in ("dm", "random"):
+        mine = ddlib.load_recorded(f"digits-{name}-ipc2", finished / "long").meta["check"]
+        assert mine.pop("method") == name
+        assert mine == table.loc[name, [*mine]].to_dict()
+    dm = ddlib.load_recorded("digits-dm-ipc2", finished / "long").meta["check"]
+    assert dm.keys() >= {"accuracy", "start", "last_quarter", "correlation", "outside"}
+
+
+def test_a_quarter_of_the_steps_is_that_moment(finished: Path) -> None:
     whole = ddlib.distill(ddlib.load("digits"), DM, snapshots=(0.25, 1.0))
-    quarter = ddlib.load_recorded("digits-dm-ipc2-quarter", tmp_path / "long")
+    quarter = ddlib.load_recorded("digits-dm-ipc2-quarter", finished / "long")
     assert whole.history[1].step == 10
     assert torch.equal(quarter.images, whole.history[1].images.half().float())
 
@@ -105,13 +125,12 @@ def test_a_job_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
     assert "digits-dm-ipc2" in recorded("sets", tmp_path / "long")
 
 
-def test_what_is_finished_is_left_alone(tmp_path: Path) -> None:
+def test_what_is_finished_is_left_alone(finished: Path) -> None:
     def written() -> list[int]:
-        return [p.stat().st_mtime_ns for p in (tmp_path / "long").rglob("*.*")]
+        return [p.stat().st_mtime_ns for p in (finished / "long").rglob("*.*")]
 
-    run(tmp_path)
     first = written()
-    run(tmp_path)
+    run(finished)
     assert written() == first
     assert len(first) == 6
 
@@ -129,13 +148,12 @@ def test_how_far_images_moved() -> None:
     assert other["outside"] == 1
 
 
-def test_the_list_is_shown_with_its_hours(tmp_path: Path) -> None:
-    run(tmp_path, minutes=None)
-    text = overview(tmp_path / "long", JOBS)
+def test_the_list_is_shown_with_its_hours(finished: Path) -> None:
+    text = overview(finished / "long", JOBS)
     assert text.splitlines() == [
         f"{n:32s} finished" for n in ("digits-dm-ipc2", "digits-random-ipc2")
     ]
-    assert overview(tmp_path / "none", JOBS).count(" h") == 2
+    assert overview(finished / "none", JOBS).count(" h") == 2
 
 
 def test_more_steps_take_more_hours() -> None:
