@@ -18,7 +18,6 @@ from matplotlib.text import Text
 from ddlib.experiment.statistics import by_sets, summary
 from ddlib.names import LABELS
 from ddlib.plots import marks, page
-from ddlib.plots.moved import against_distance
 from ddlib.plots.style import LOOKS, WIDTH, Look, finish, legend_below, panels
 
 TAGS = ("random", "bptt", "dm", "dc", "mtt", "mean")
@@ -231,20 +230,3 @@ def test_every_static_file_ships_and_is_used() -> None:
     assert found == scripts | {
         f"{name}.css" for name in ("slider", "explorer", "comparison", "gallery")
     }
-
-
-def test_an_effect_stands_at_the_distance_of_its_set() -> None:
-    """Random images did not move; a set whose distance nobody measured is left out."""
-    methods, numbers = ["random", "random", "dm", "dm", "dc", "dc"], [0, 1] * 3
-    values = pd.DataFrame({"method": methods, "set": numbers, "more": [0.0, 1, 2, 3, 4, 5]})
-    values = pd.concat([values, values.assign(more=values["more"] + 1)])  # a second network
-    known = {"distance": [np.nan, np.nan, 0.4, np.nan, 1.1, 1.2], "gain": 9.0}
-    check = pd.DataFrame({"method": methods, "seed": numbers, **known})
-    figure = against_distance(values, check, "more", "points", "laptop")
-    found = {
-        str(line.get_label()): list(zip(line.get_xdata(), line.get_ydata(), strict=True))
-        for line in figure.axes[0].lines
-    }
-    assert found[LABELS["random"]] == [(0, 0.5), (0, 1.5)]
-    assert found[LABELS["dm"]] == [(0.4, 2.5)]
-    assert found[LABELS["dc"]] == [(1.1, 4.5), (1.2, 5.5)]

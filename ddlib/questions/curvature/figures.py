@@ -10,6 +10,7 @@ from ddlib.plots.marks import lines, strip
 from ddlib.plots.style import GRAY, LOOKS, SMALL, Look, closed, finish, legend_below, panels
 from ddlib.questions.curvature.findings import gained, ratios
 from ddlib.questions.curvature.hessian import released_stop
+from ddlib.questions.shared.figures import released_beside_ours
 
 OWN = LOOKS | {"real": Look("real images", "#000000", "*")}
 IN_TURN = LOOKS | {"real": Look("all real images, in turn", "#000000", "*")}
@@ -41,16 +42,14 @@ def beside_released(record: Record) -> Figure:
 
     A pale line is one set, the mean over its networks; of real images one of the samples.
     """
-    figure, axes = panels(2, sharey=True, sharex=True, height=3.6)
+    figure, axes = panels(2, sharey=True, sharex=True, height=3.8)
     ours = _of(ratios(record), ("real", *MOVED))
     lines(axes[0], released(), "step", "trace", looks=OWN)
     lines(axes[1], _by_set(ours, "trace", "step"), "step", "trace", each=["set"], looks=OWN)
-    for axis, title in zip(axes, ("released: one network", _title(record)), strict=True):
-        axis.set_title(title, fontsize=SMALL)
+    for axis in axes:
         axis.set_xlabel("steps of real training")
     axes[0].set_ylabel("trace of the Hessian")
-    legend_below(figure)
-    return finish(figure, axes, record.profile)
+    return released_beside_ours(figure, axes[0], axes[1], record, "one network, smoothed")
 
 
 def control(record: Record) -> Figure:
@@ -104,11 +103,6 @@ def _of(table: pd.DataFrame, methods: tuple[str, ...]) -> pd.DataFrame:
 def _by_set(table: pd.DataFrame, value: str, at: str) -> pd.DataFrame:
     """The mean of each set over its networks: what a figure shows as one point."""
     return table.groupby(["method", "set", at], sort=False)[value].mean().reset_index()
-
-
-def _title(record: Record) -> str:
-    networks = record.table["network"].nunique()
-    return f"ours: {networks} networks, a pale line a set"
 
 
 def stopping(values: Float[Tensor, "r s"], truth: float) -> Figure:
