@@ -1,7 +1,6 @@
 """Choosing a network: does a cheap training rank candidates as a long one on all images does?"""
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 import torch
@@ -48,12 +47,3 @@ def agreement(cheap: Numbers, truth: Numbers) -> dict[str, float]:
         "spearman": float(spearmanr(cheap, truth).statistic),
         "regret": float(truth.max() - truth[cheap.argmax()]),
     }
-
-
-def pairs_in_order(cheap: Numbers, truth: Numbers) -> float:
-    """The share of pairs of candidates that both scores put in the same order.
-
-    Without ties Kendall's correlation is twice this, less one.
-    """
-    pairs = list(combinations(range(len(truth)), 2))
-    return sum((cheap[i] - cheap[j]) * (truth[i] - truth[j]) > 0 for i, j in pairs) / len(pairs)

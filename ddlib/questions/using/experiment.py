@@ -6,8 +6,8 @@ short training on a set, or on all real images for as many visits, and held agai
 on all. *Member*: sets are made from half of the images, and tests ask which images these were.
 
 Time: nine minutes for what is recorded, three for its repeat (`laptop`), one core. Device: any.
-n: five sets of each method; each number of a set has its own order of classes, its own half of the
-images and its own networks.
+n: five sets of each method, three of them to choose with; each number of a set has its own order of
+classes, its own half of the images and its own networks.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,6 +80,7 @@ class Plan:
     network: str = "convnet-half"
     ipc: int = 5
     sets: int = 5
+    ranked: int = 3  # of them rank candidates, which is the dearest use
     distilling: int = 400  # steps of distribution matching
     test: int = 900  # test images
     steps: int = PROTOCOLS["plain"].epochs
@@ -87,10 +88,10 @@ class Plan:
 
 RECORD = Plan()
 PLANS = {
-    "fast": replace(RECORD, sets=2, candidates=RECORD.candidates[:4]),
-    "laptop": replace(RECORD, sets=2),
+    "fast": replace(RECORD, sets=2, ranked=2, candidates=RECORD.candidates[:4]),
+    "laptop": replace(RECORD, sets=2, ranked=2),
     "record": RECORD,
-    "full": replace(RECORD, sets=20),
+    "full": replace(RECORD, sets=20, ranked=20),
 }
 
 
@@ -218,7 +219,7 @@ def memory_of(bench: Bench, plan: Plan, method: str, made: Values | None) -> Mem
 def choices(bench: Bench, plan: Plan) -> Iterator[Cell]:
     """A cell for each candidate, each source of its images, and each number."""
     on = {"data": bench.mark, "test": plan.test}
-    for number, candidate in product(range(plan.sets), plan.candidates):
+    for number, candidate in product(range(plan.ranked), plan.candidates):
         labels = {"part": CHOOSE, "set": number, "network": number, "candidate": candidate}
         about = labels | {"method": "real"}
         yield Cell(about, partial(real_scores, bench, plan, candidate, number),

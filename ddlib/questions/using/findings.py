@@ -103,12 +103,12 @@ def of_choosing(record: Record) -> dict[str, "pd.Series[float]"]:
     """Kendall's correlations by contrast, indexed by method, set and network."""
     found = rankings(record)
     on_sets = found[found["method"] != "real"]
-    budget = int(on_sets["visits"].max())
+    budget = float(on_sets["visits"].max())
     own = on_sets[on_sets["visits"] == budget].set_index(INDEX)["kendall"]
     allowed = budget + shared_cost(record)
     return {
         "rank": pd.concat([own, _real_at(found, budget)]),
-        "again": _real_at(found, max(found["visits"])),
+        "again": _real_at(found, float(found["visits"].max())),
         "brief": _less(_real_at(found, budget), own),
         "counted": _less(_real_at(found, allowed), own[["dm"]]),
         "over random": own[["dm"]] - beside(own.to_frame(), "random").loc[["dm"], "kendall"],
