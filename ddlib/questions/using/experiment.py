@@ -5,8 +5,8 @@ of few images stays of each; chosen, averaged or distilled. *Choose*: candidates
 short training on a set, or on all real images for as many visits, and held against a long training
 on all. *Member*: sets are made from half of the images, and tests ask which images these were.
 
-Time: most of an hour for what is recorded, on a core that it shared with others; a quiet one needs a
-quarter of that. Device: any.
+Time: most of an hour for what is recorded, on a core that it shared with others; a quiet one needs
+a quarter of that. Device: any.
 n: five sets of each method, three of them to choose with; each number of a set has its own order of
 classes, its own half of the images and its own networks.
 """
