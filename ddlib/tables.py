@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -14,6 +15,7 @@ from ddlib.experiment import asking
 from ddlib.experiment.claims import Row, ledger
 from ddlib.experiment.claims import corrections as ledger_corrections
 from ddlib.experiment.records import FOLDER, Record, load_record
+from ddlib.experiment.verdicts import KINDS, UNTRIED
 from ddlib.files import load_json
 from ddlib.names import LABELS, SCALES, scale_of
 from ddlib.presets import DATASETS, METHODS
@@ -50,7 +52,7 @@ def provenance(record: Result | Trace | Record) -> Markdown:
 
 
 def claims(chapter: str | None = None) -> Markdown:
-    """The ledger of one chapter, or of the whole book, one table for each scale."""
+    """The ledger of one chapter, or of the whole book, a table for each kind of claim and scale."""
     return _ledger_tables(ledger(chapter))
 
 
@@ -63,17 +65,30 @@ def chosen_claims(*ids: str) -> Markdown:
 
 
 def _ledger_tables(rows: Sequence[Row]) -> Markdown:
+    """Released claims, controls and own findings apart, and last what nobody has run."""
+    parts = dict.fromkeys((r.verdict == UNTRIED, list(KINDS).index(r.kind), r.scale) for r in rows)
     tables = []
-    for scale in dict.fromkeys(r.scale for r in rows):
-        lines = [
-            f"| {r.claim} | {r.published} | {r.ours} | **{r.verdict}** |"
-            for r in rows
-            if r.scale == scale
+    for part in sorted(parts):
+        untried, kind, scale = part
+        mine = [
+            r for r in rows if (r.verdict == UNTRIED, list(KINDS).index(r.kind), r.scale) == part
         ]
-        title = SCALES[scale][0].upper() + SCALES[scale][1:]
-        head = f"*{title}*\n\n| claim | published | ours | verdict |\n"
-        tables.append(head + "|---|---|---|---|\n" + "\n".join(lines))
+        title = "Nobody has run these yet" if untried else list(KINDS.values())[kind].split(":")[0]
+        tables.append(f"*{title}. {SCALES[scale][0].upper()}{SCALES[scale][1:]}*\n\n{_rows(mine)}")
     return Markdown("\n\n".join(tables))
+
+
+def _rows(rows: Sequence[Row]) -> str:
+    released = rows[0].kind == "released"
+    heads = ["claim", "ours [95 %]", "at most", "BH 5 %", "verdict"]
+    if released:
+        heads = ["claim", "released", "ours [95 %]", "ours : released", "BH 5 %", "verdict"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for r in rows:
+        among = "–" if isnan(r.p_value) else ("yes" if r.decided else "no")
+        cells = [r.claim, *([r.released] if released else []), r.here, r.size, among]
+        lines.append("| " + " | ".join(cells) + f" | **{r.verdict}** |")
+    return "\n".join(lines)
 
 
 def corrections(chapter: str | None = None) -> Markdown:
@@ -83,12 +98,6 @@ def corrections(chapter: str | None = None) -> Markdown:
     ]
     head = "| as released | mended | shown by |\n|---|---|---|\n"
     return Markdown(head + "\n".join(rows))
-
-
-def sources() -> Markdown:
-    """Where each published number was read, and what our run does differently."""
-    rows = [f"| {r.claim} | {r.source} | {r.differences} |" for r in ledger()]
-    return Markdown("| claim | source | our run |\n|---|---|---|\n" + "\n".join(rows))
 
 
 def records(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
