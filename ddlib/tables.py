@@ -140,8 +140,9 @@ def _repeats(made: Mapping[str, Any]) -> str:
     lines = [head, "|---" * 6 + "|"]
     for question in (q for q in asking.questions() if q in made):
         m = made[question]
-        counts = f"{m['claims']} | {m['sign']} | {m['verdict']} | {m['opposed']}"
-        lines.append(f"| {question.replace('_', ' ')} | {m['seconds'] / 60:.1f} | {counts} |")
+        counts = (str(m.get(k, "–")) for k in ("claims", "sign", "verdict", "opposed"))
+        cells = [question.replace("_", " "), f"{m['seconds'] / 60:.1f}", *counts]
+        lines.append("| " + " | ".join(cells) + " |")
     where = sorted({f"{m['device']}, {m['date']}" for m in made.values()})
     return "\n".join([f"**{'; '.join(where)}**\n", *lines])
 

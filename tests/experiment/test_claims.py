@@ -198,7 +198,7 @@ def kept() -> list[dict]:
 
 
 @cache
-def book() -> list[Row]:
+def whole() -> list[Row]:
     return ledger()
 
 
@@ -246,7 +246,7 @@ def expected(claim: dict) -> str:
 
 def test_every_verdict_follows_from_the_recorded_numbers() -> None:
     claims = {claim["id"]: claim for claim in kept()}
-    rows = {row.id: row for row in book()}
+    rows = {row.id: row for row in whole()}
     assert set(rows) == set(claims)
     assert len(rows) == len(kept()), "two claims share an id"
     about = {i: claim for i, claim in claims.items() if "where" in claim}
@@ -258,18 +258,18 @@ def test_only_what_was_released_is_credited_to_others() -> None:
     for claim in kept():
         assert (claim["kind"] == "released") == ("source" in claim), claim["id"]
         assert claim["kind"] == "released" or "released" not in claim, claim["id"]
-    for row in book():
+    for row in whole():
         assert (row.source == "this book") == (row.kind != "released") == (row.released == "")
         assert ("unverified" in row.released) == ("not checked by us" in row.source), row.id
 
 
 def test_decisions_are_those_among_all_rows_of_the_ledger() -> None:
-    rows = [row for row in book() if not isnan(row.p_value)]
+    rows = [row for row in whole() if not isnan(row.p_value)]
     kept = multipletests([row.p_value for row in rows], alpha=0.05, method="fdr_bh")[0]
     assert [row.decided for row in rows] == kept.tolist()
     assert 0 < sum(kept) < len(kept)
-    assert ledger("10") == [row for row in book() if row.chapter == "10"]
-    assert not any(row.decided for row in book() if isnan(row.p_value))
+    assert ledger("10") == [row for row in whole() if row.chapter == "10"]
+    assert not any(row.decided for row in whole() if isnan(row.p_value))
 
 
 def test_a_row_says_its_interval_and_how_many_sets_it_counts() -> None:
@@ -301,7 +301,7 @@ def times(record: Record, factor: float) -> Record:
 
 def test_a_repeat_is_judged_by_the_same_rules_beside_the_record() -> None:
     record = load_record("cifar10x16-mixing")
-    half, rows = times(record, 0.5), {row.id: row for row in book()}
+    half, rows = times(record, 0.5), {row.id: row for row in whole()}
     pairs = beside(half)
     assert [row.id for row, _ in pairs] == [here.id for _, here in pairs]
     assert {book.id for book, _ in pairs} == {
