@@ -51,21 +51,9 @@ def provenance(record: Result | Trace | Record) -> Markdown:
     return Markdown("*Recorded:* " + " · ".join(facts))
 
 
-def claims(chapter: str | None = None) -> Markdown:
-    """The ledger of one chapter, or of the whole book, a table for each kind of claim and scale."""
-    return _ledger_tables(ledger(chapter))
-
-
-def chosen_claims(*ids: str) -> Markdown:
-    """Some rows of the ledger, in the order asked for."""
-    rows = {row.id: row for row in ledger()}
-    if unknown := [i for i in ids if i not in rows]:
-        raise ValueError(f"no claim {unknown[0]!r} in the ledger")
-    return _ledger_tables([rows[i] for i in ids])
-
-
-def _ledger_tables(rows: Sequence[Row]) -> Markdown:
-    """Released claims, controls and own findings apart, and last what nobody has run."""
+def claims(chapter: str) -> Markdown:
+    """The ledger of one chapter: a table for each kind of claim and scale, the untried last."""
+    rows = ledger(chapter)
     parts = dict.fromkeys((r.verdict == UNTRIED, list(KINDS).index(r.kind), r.scale) for r in rows)
     tables = []
     for part in sorted(parts):

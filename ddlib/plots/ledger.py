@@ -1,18 +1,29 @@
-"""The claims ledger as one HTML element: tables that are read as they are, and a filter over them.
+"""The claims ledger as one HTML element with a filter, and rows of it as forest plots.
 
-No kernel and no outside host; without JavaScript the tables are whole, and the filter is not there.
+The element needs no kernel and no outside host; without JavaScript its tables are whole, and the
+filter is not there.
 """
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 
+import pandas as pd
 from IPython.display import HTML
+from matplotlib.figure import Figure
 
 from ddlib.experiment.claims import Row
+from ddlib.experiment.claims import ledger as recorded_claims
 from ddlib.experiment.verdicts import KINDS, UNTRIED, VERDICTS
+from ddlib.plots.marks import forest
 from ddlib.plots.page import script, style
+from ddlib.plots.style import SMALL, Look, closed, legend_below, panels
 
+LOOKS = {
+    "released": Look("released claim", "#0072B2", "o"),
+    "control": Look("control", "#009E73", "s"),
+    "own": Look("our own finding", "#D55E00", "D"),
+}
 HEADS = {
     "claim": "claim",
     "released": "released",
@@ -92,3 +103,38 @@ def _line(row: Row) -> str:
         f'<tr data-kind="{row.kind}" data-verdict="{row.verdict}" data-chapter="{row.chapter}">'
         f"{labelled}</tr>"
     )
+
+
+# ---- as figures -----------------------------------------------------------------------------
+
+
+def effects(*parts: tuple[str, Mapping[str, str], tuple[float, float]]) -> Figure:
+    """Claims of the ledger with their intervals: a panel for each of `parts`.
+
+    A part has its unit, the names of its claims by id, and where its axis ends; longer intervals
+    run off it. A black line marks the released number.
+    """
+    rows = {row.id: row for row in recorded_claims()}
+    heights = [len(names) + 1.5 for _, names, _ in parts]
+    figure, axes = panels(rows=len(parts), height=0.23 * sum(heights) + 0.5, height_ratios=heights)
+    for axis, (unit, names, ends) in zip(axes, parts, strict=True):
+        mine = {id: rows[id] for id in names}
+        known = {id: row.ours for id, row in mine.items() if row.ours is not None}
+        forest(
+            axis,
+            pd.DataFrame(
+                {"id": i, "kind": mine[i].kind, "mean": o.mean, "low": o.low, "high": o.high}
+                for i, o in known.items()
+            ),
+            "id", "kind", names=names, looks=LOOKS,
+        )  # fmt: skip
+        for y, row in enumerate(mine[i] for i in known):
+            if row.ratio is not None and row.ours is not None and row.ratio.mean:
+                size = row.ours.mean / row.ratio.mean
+                axis.plot([size, size], [y - 0.35, y + 0.35], color="black", linewidth=2)
+        axis.set_xlim(*ends)
+        axis.set_title(unit, fontsize=SMALL, loc="left")
+    if any(rows[id].ratio is not None for _, names, _ in parts for id in names):
+        axes[0].plot([], [], color="black", linewidth=2, label="released size")
+    legend_below(figure)
+    return closed(figure)
