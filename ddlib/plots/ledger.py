@@ -89,7 +89,7 @@ def _line(row: Row) -> str:
     )
     cells = {
         "claim": f"{html.escape(row.claim)}<details><summary>chapter {row.chapter.lstrip('0')}, "
-        f"{row.scale} scale</summary>{about}</details>",
+        f"{row.scale} scale</summary><p>{about}</p></details>",
         "released": html.escape(row.released),
         "ours": row.here,
         "size": row.size,
