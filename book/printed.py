@@ -7,10 +7,11 @@ place of its control. `_build/book.pdf`, and `_build/slides/NN.pdf` for each dec
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+import pikepdf
 import yaml
 from book.address import repository
 from bs4 import BeautifulSoup, Tag
@@ -42,7 +43,10 @@ table { border-collapse: collapse; font-size: 8.5pt; }
 td, th { border-bottom: 0.3pt solid #999; padding: 1mm 2mm; text-align: left; vertical-align: top; }
 a { color: #0b4a8f; text-decoration: none; }
 details.hide { display: none; }
-.contents li { margin: 1mm 0; }
+.contents ul { list-style: none; padding: 0; }
+.contents li { margin: 1mm 0; display: flex; align-items: baseline; }
+.contents .dots { flex: 1; border-bottom: 0.6pt dotted #999; margin: 0 2mm; }
+.contents .number { min-width: 3em; text-align: right; }
 .dd-slider .pixels { image-rendering: pixelated; width: 100%; }
 .dd-slider .curves svg { width: 45%; }
 """
@@ -115,8 +119,11 @@ def heading(article: Tag) -> str:
     return article.find("h1").get_text().strip("# \n")
 
 
-def document(html: Path = HTML) -> str:
-    """The whole book as one HTML page."""
+def document(
+    html: Path = HTML, numbers: Mapping[str, int] | None = None
+) -> str:
+    """The whole book as one HTML page; `numbers` are the sheets on which its pages begin."""
+    numbers = numbers or {}
     known = {page for _, pages in parts() for page in pages}
     missing = sorted(p for p in known if not (html / f"{p}.html").is_file())
     if missing:
@@ -131,7 +138,9 @@ def document(html: Path = HTML) -> str:
         for page in pages:
             article = chapter(page, known, html)
             contents.append(
-                f'<li><a href="#{anchor(page)}">{heading(article)}</a></li>'
+                f'<li><a href="#{anchor(page)}">{heading(article)}</a>'
+                f'<span class="dots"></span>'
+                f'<span class="number">{numbers.get(anchor(page), "")}</span></li>'
             )
             body.append(str(article))
         contents.append("</ul>")
@@ -154,6 +163,38 @@ def document(html: Path = HTML) -> str:
     )
 
 
+def sheets(book: pikepdf.Pdf) -> dict[str, int]:
+    """The sheet, counted from 1, on which each named place of a PDF stands."""
+    number = {page.objgen: i for i, page in enumerate(book.pages, start=1)}
+    return {
+        name.lstrip("/"): number[place[0].objgen]
+        for name, place in book.Root.Dests.items()
+    }
+
+
+def print_book(browser: Browser, source: Path, target: Path) -> None:
+    """Print twice, because only the first print tells what stands in the contents."""
+    numbers: dict[str, int] = {}
+    for _ in range(2):
+        source.write_text(document(numbers=numbers), "utf-8")
+        print_page(
+            browser,
+            source.as_uri(),
+            target,
+            prefer_css_page_size=True,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOTER,
+            outline=True,
+            tagged=True,
+        )
+        with pikepdf.open(target, allow_overwriting_input=True) as book:
+            numbers = sheets(book)
+            # What screen readers need is half of the file unless it is packed.
+            packed = pikepdf.ObjectStreamMode.generate
+            book.save(target, object_stream_mode=packed)
+
+
 def print_page(
     browser: Browser, url: str, target: Path, **how: object
 ) -> None:
@@ -174,30 +215,18 @@ def main() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("error: Chromium is missing: apt-get install chromium")
-    try:
-        text = document()
-    except ValueError as error:
-        sys.exit(f"error: {error}")
     source, target = (
         ROOT / "_build" / "book.html",
         ROOT / "_build" / "book.pdf",
     )
-    source.write_text(text, "utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=FLAGS
         )
-        print_page(
-            browser,
-            source.as_uri(),
-            target,
-            prefer_css_page_size=True,
-            display_header_footer=True,
-            header_template="<span></span>",
-            footer_template=FOOTER,
-            outline=True,
-            tagged=True,
-        )
+        try:
+            print_book(browser, source, target)
+        except ValueError as error:
+            sys.exit(f"error: {error}")
         for deck in sorted((HTML / "slides").glob("[0-9][ab].html")):
             print_page(
                 browser,

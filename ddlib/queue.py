@@ -8,11 +8,12 @@ whoever calls first: several processes share the list, each works on a job that 
 import fcntl
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -112,10 +113,16 @@ def hours(real: ImageData, method: Method) -> float:
     return plain_seconds(net, real.shape, made + 3 * n * steps, torch.device("cpu")) / 3600
 
 
-def run_queue(work: Path, note: str, minutes: float | None = None, folder: Path = LONG) -> None:
+def run_queue(
+    work: Path,
+    note: str,
+    minutes: float | None = None,
+    folder: Path = LONG,
+    jobs: Sequence[Job] = JOBS,
+) -> None:
     """Work on unfinished jobs, in order, until none is left or time is up, all of it saved."""
     stop = _stopper(minutes)
-    for job in JOBS:
+    for job in jobs:
         with _held(work / f"{job.name}.lock") as free:
             if not free or job.finished(folder):
                 continue
@@ -128,10 +135,10 @@ def run_queue(work: Path, note: str, minutes: float | None = None, folder: Path 
             return
 
 
-def overview(folder: Path = LONG) -> str:
+def overview(folder: Path = LONG, jobs: Sequence[Job] = JOBS) -> str:
     """The queue, a line each: what is finished, and how many core-hours the rest will take."""
     lines, data = [], {}
-    for job in JOBS:
+    for job in jobs:
         if job.dataset not in data:
             data[job.dataset] = load(job.dataset)
         state = (
@@ -188,27 +195,41 @@ def _work_on(
         "date": datetime.now(UTC).date().isoformat(),
     }  # fmt: skip
     if made.history:
-        steps = [shot.step for shot in made.history]
-        of = {name: steps.index(round(share * job.method.steps)) for name, share in LOOKS.items()}
-        found |= {name: {"plain": judge(name, frames[i], "plain", 5)} for name, i in of.items()}
-        known = {len(steps) - 1: final["plain"], **{i: found[n]["plain"] for n, i in of.items()}}
-        watched = enumerate(steps) if job.seed == 0 else ()  # what the slider shows
-        shown = [
-            known[i][:1] if i in known else judge(f"step{s}", frames[i], "plain", 1)
-            for i, s in watched
-        ]
-        frames[of["quarter"]].save(folder / "sets" / f"{job.name}-quarter.safetensors", half=True)
-        if shown:
-            _trace(job, made, shown, how).save(folder)
-    made.save(folder / "sets" / f"{job.name}.safetensors", half=True)
+        found |= _judged_on_the_way(job, made, frames, final["plain"], judge, how, folder)
     about = {
         "dataset": job.dataset, "method": {"tag": job.method.tag, **asdict(job.method)},
         "seed": job.seed, "accuracies": found, "moved": moved(frames[0], made),
         "distill_seconds": made.meta["seconds"], "judge_seconds": round(parts["seconds"], 1),
         "provenance": how,
     }  # fmt: skip
+    shipped = replace(made, meta={**made.meta, "check": check_row(about)})
+    shipped.save(folder / "sets" / f"{job.name}.safetensors", half=True)
     save_json(folder / "results" / f"{job.name}.json", about)
     print(f"{job.name}: {final}", flush=True)
+
+
+def _judged_on_the_way(
+    job: Job,
+    made: DistilledSet,
+    frames: Sequence[DistilledSet],
+    final: list[float],
+    judge: Callable[[str, DistilledSet, str, int], list[float]],
+    how: dict[str, Any],
+    folder: Path,
+) -> dict[str, Any]:
+    """Looks as the last images have them; of the first set, what its slider shows as well."""
+    steps = [shot.step for shot in made.history]
+    of = {name: steps.index(round(share * job.method.steps)) for name, share in LOOKS.items()}
+    found = {name: {"plain": judge(name, frames[i], "plain", 5)} for name, i in of.items()}
+    frames[of["quarter"]].save(folder / "sets" / f"{job.name}-quarter.safetensors", half=True)
+    if job.seed == 0:
+        known = {len(steps) - 1: final, **{i: found[n]["plain"] for n, i in of.items()}}
+        shown = [
+            known[i][:1] if i in known else judge(f"step{s}", frames[i], "plain", 1)
+            for i, s in enumerate(steps)
+        ]
+        _trace(job, made, shown, how).save(folder)
+    return found
 
 
 def _distilled(
@@ -258,3 +279,19 @@ def apart(start: Float[Tensor, "*shape"], end: Float[Tensor, "*shape"]) -> dict[
     pair = torch.stack([start.flatten(), end.flatten()])
     distance = float((pair[0] - pair[1]).square().mean().sqrt())
     return {"correlation": float(torch.corrcoef(pair)[0, 1]), "distance": distance}
+
+
+def check_row(record: dict[str, Any]) -> dict[str, Any]:
+    """The set's own row of the manipulation check (see `ddlib.experiment.check` for columns)."""
+    found = {name: fmean(of["plain"]) for name, of in record["accuracies"].items()}
+    learned = "start" in found
+    later = {
+        "start": found.get("start"),
+        "last_quarter": found["final"] - found["three quarters"],
+        **{k: v for k, v in record["moved"].items() if k != "outside"},
+        "outside": 100 * record["moved"]["outside"],
+        "hours": record["distill_seconds"] / 3600,
+    } if learned else {}  # fmt: skip
+    about = {"dataset": record["dataset"], "method": record["method"]["tag"]}
+    counts = {"networks": len(record["accuracies"]["final"]["plain"])}
+    return {**about, "seed": record["seed"], "accuracy": found["final"], **counts, **later}

@@ -1,12 +1,14 @@
 """Fixtures that several test files share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jaxtyping
 import pytest
 import torch
 
 import ddlib
+from ddlib.evaluation import PROTOCOLS
+from ddlib.training import Recipe
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,14 @@ def unchecked() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def protocols(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Other recipes under the names of protocols, for one test: `protocols(plain=Recipe(3))`."""
+
+    def change(**recipes: Recipe) -> None:
+        for name, recipe in recipes.items():
+            monkeypatch.setitem(PROTOCOLS, name, recipe)
+
+    return change

@@ -13,7 +13,7 @@ from PIL import Image
 
 import ddlib
 from ddlib import provenance
-from ddlib.evaluation import PROTOCOLS, Evaluation, balanced_accuracy, in_turn
+from ddlib.evaluation import Evaluation, balanced_accuracy, in_turn
 from ddlib.files import ForeignFileError
 from ddlib.training import Recipe
 from ddlib.whiten import whitening
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=3))
+def short(protocols: Callable[..., None]) -> None:
+    protocols(plain=Recipe(epochs=3))
 
 
 def colored(channels: int = 3) -> ddlib.ImageData:

@@ -1,6 +1,6 @@
 """Evaluation: fresh networks, the last iterate, and the same numbers wherever they are computed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -29,9 +29,9 @@ def synthetic(real: ddlib.ImageData) -> ddlib.DistilledSet:
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
+def short(protocols: Callable[..., None]) -> None:
     """A protocol of eight epochs."""
-    monkeypatch.setitem(PROTOCOLS, "short", SHORT)
+    protocols(short=SHORT)
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from ddlib.compiled import Precision, in_precision
 from ddlib.data import sample_per_class
 from ddlib.distillation import Variables
 from ddlib.ensemble import Parameters, flatten, initialize_many, unflatten
-from ddlib.evaluation import PROTOCOLS
 from ddlib.files import load_tensors
 from ddlib.methods import gradient
 from ddlib.methods.gradient import EPS, class_gradients, gradient_distance, matching_loss
@@ -263,10 +262,10 @@ def test_tags_are_those_of_the_two_papers() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_digits_beat_random_ones(
-    precision: Precision, digits: ddlib.ImageData, monkeypatch: pytest.MonkeyPatch
+    precision: Precision, digits: ddlib.ImageData, protocols: Callable[..., None]
 ) -> None:
     """A fifth of the default steps is enough, for each of three seeds."""
-    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=100))
+    protocols(plain=Recipe(epochs=100))
     method = ddlib.GradientMatching(ipc=1, steps=20, precision=precision)
 
     def score(one: object, seed: int) -> float:

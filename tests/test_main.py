@@ -12,7 +12,6 @@ import torch
 import ddlib
 from ddlib import __main__ as command_line
 from ddlib.__main__ import main
-from ddlib.evaluation import PROTOCOLS
 from ddlib.experiment import asking
 from ddlib.experiment.claims import beside
 from ddlib.experiment.records import Record, load_record
@@ -23,9 +22,9 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+def quiet(monkeypatch: pytest.MonkeyPatch, protocols: Callable[..., None]) -> None:
     """A short protocol, and a process whose memory is left as it is."""
-    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=20))
+    protocols(plain=Recipe(epochs=20))
     monkeypatch.setattr(command_line, "keep_freed_memory", bool)
 
 

@@ -1,5 +1,6 @@
 """A reader's own folder of images, all the way: load, distill, save, judge, from the shell too."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from PIL import Image
 
 import ddlib
 from ddlib.__main__ import main
-from ddlib.evaluation import PROTOCOLS
 from ddlib.training import Recipe
 
 CLASSES = {"ant": 9, "bee": 5, "wasp": 4}  # uneven, and not in the order of their sizes
@@ -68,9 +68,9 @@ def test_save_and_load_give_the_same_set(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_set_is_judged_at_its_own_size(
-    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], protocols: Callable[..., None]
 ) -> None:
-    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=5))
+    protocols(plain=Recipe(epochs=5))
     out = tmp_path / "out"
     made = distill(home, out)
     capsys.readouterr()

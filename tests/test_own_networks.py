@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 import ddlib
 from ddlib.ensemble import activation_bytes, forward, initialize_many, loaded
-from ddlib.evaluation import PROTOCOLS
 from ddlib.methods.coresets import trained_features
 from ddlib.networks import build, depth_for, features, fresh, initialize, redrawn
 from ddlib.own import name_of
@@ -74,8 +73,8 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWOR
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=3))
+def short(protocols: Callable[..., None]) -> None:
+    protocols(plain=Recipe(epochs=3))
 
 
 @every_network

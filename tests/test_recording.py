@@ -1,5 +1,6 @@
 """Recording: what ships is what was evaluated, and nothing is done twice."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,6 @@ from helpers import toy_data
 
 import ddlib
 from ddlib import recording
-from ddlib.evaluation import PROTOCOLS
 from ddlib.files import load_json, load_tensors, save_json
 from ddlib.recording import record_cell
 from ddlib.results import recorded
@@ -16,9 +16,8 @@ from ddlib.training import Recipe
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=8))
-    monkeypatch.setitem(PROTOCOLS, "augmented", Recipe(epochs=4, batch=2))
+def short(protocols: Callable[..., None]) -> None:
+    protocols(plain=Recipe(epochs=8), augmented=Recipe(epochs=4, batch=2))
 
 
 def toys() -> ddlib.ImageData:

@@ -15,7 +15,6 @@ from safetensors.torch import save_file
 import ddlib
 from ddlib import score as judge
 from ddlib.__main__ import main
-from ddlib.evaluation import PROTOCOLS
 from ddlib.files import load_json, save_tensors
 from ddlib.score import Line, Secret, copies, one_line, ranked, read_submission, submissions
 from ddlib.training import Recipe
@@ -25,9 +24,9 @@ SECRET = "0123456789abcdef" * 4
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch, unchecked: None) -> None:
+def short(monkeypatch: pytest.MonkeyPatch, unchecked: None, protocols: Callable[..., None]) -> None:
     """Two steps of training on few networks that take no time."""
-    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=2))
+    protocols(plain=Recipe(epochs=2))
     monkeypatch.setattr(judge, "HIDDEN_NETWORKS", ("convnet-tiny", "convnet-tiny-d2"))
 
 

@@ -9,7 +9,6 @@ from helpers import relative_error, toy_data
 import ddlib
 from ddlib import ensemble
 from ddlib.ensemble import cached_images, graph_images, initialize_many
-from ddlib.evaluation import PROTOCOLS
 from ddlib.methods.distribution import mean_feature_distance
 from ddlib.networks import build, fresh
 from ddlib.questions.agreement.predictions import predictions
@@ -118,8 +117,8 @@ def many_classes(k: int, size: int) -> ddlib.ImageData:
     )
 
 
-def test_three_hundred_classes_keep_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PROTOCOLS, "plain", Recipe(epochs=2))
+def test_three_hundred_classes_keep_their_numbers(protocols: Callable[..., None]) -> None:
+    protocols(plain=Recipe(epochs=2))
     real = many_classes(300, 8)
     made = ddlib.distill(real, ddlib.DistributionMatching(ipc=1, steps=1, batch_real=2))
     assert made.labels.tolist() == list(range(300))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ddlib.channels import from_pixels
 from ddlib.files import load_json
-from ddlib.queue import LONG, apart, outside
+from ddlib.queue import LONG, apart, check_row, outside
 from ddlib.results import RECORDED, Result, Trace, load_recorded, load_result, load_trace, recorded
 
 # Gains over random images in the table of "What is Dataset Distillation Learning?" (ICML 2024),
@@ -35,7 +35,7 @@ def manipulation_check(folder: Path = LONG) -> pd.DataFrame:
     A column that a row does not have (chosen images do not move) is NaN.
     """
     records = [load_json(path) for path in sorted((folder / "results").glob("*.json"))]
-    return _compared([_row(record) for record in records])
+    return _compared([check_row(record) for record in records])
 
 
 def short_check(dataset: str, ipc: int = 10, folder: Path = RECORDED) -> pd.DataFrame:
@@ -89,18 +89,3 @@ def _watched(trace: Trace, folder: Path) -> dict[str, float]:
         "start": levels[0], "last_quarter": levels[-1] - before, **apart(start, end),
         "outside": 100 * outside(one),
     }  # fmt: skip
-
-
-def _row(record: dict[str, Any]) -> dict[str, Any]:
-    found = {name: fmean(of["plain"]) for name, of in record["accuracies"].items()}
-    learned = "start" in found
-    later = {
-        "start": found.get("start"),
-        "last_quarter": found["final"] - found["three quarters"],
-        **{k: v for k, v in record["moved"].items() if k != "outside"},
-        "outside": 100 * record["moved"]["outside"],
-        "hours": record["distill_seconds"] / 3600,
-    } if learned else {}  # fmt: skip
-    about = {"dataset": record["dataset"], "method": record["method"]["tag"]}
-    counts = {"networks": len(record["accuracies"]["final"]["plain"])}
-    return {**about, "seed": record["seed"], "accuracy": found["final"], **counts, **later}

@@ -43,7 +43,8 @@ TRIES: dict[str, Method] = {
     "mtt-lr-1000": replace(MTT, lr=1000.0),
     "mtt-ahead-1": replace(MTT, expert_epochs=1),
     "dc": DC,
-    "dc-lr-10": replace(DC, lr=10.0),
+    "dc-lr-01": replace(DC, lr=0.1),
+    "dc-longer": replace(DC, lr=0.3, steps=1000),
     "dsa": replace(DC, augment=True),
 }
 

@@ -1,11 +1,14 @@
 """The printed book: every page once, in order; links lead within it."""
 
 import re
+import shutil
 from pathlib import Path
 
+import pikepdf
 import pytest
+from playwright.sync_api import sync_playwright
 
-from book.printed import anchor, chapter, document, parts, within
+from book.printed import FLAGS, anchor, chapter, document, parts, print_page, sheets, within
 
 KNOWN = {"book/intro", "book/methods/04_dm", "book/reference/glossary"}
 PAGE = """<html><body><article class="bd-article"><section id="top">
@@ -56,6 +59,22 @@ def test_all_pages_stand_in_the_order_of_the_contents(tmp_path: Path) -> None:
     assert [a or b for a, b in ids] == [anchor(page) for page in pages]
     linked = re.findall(r'<li><a href="#([^"]+)"', text)
     assert linked == [anchor(page) for page in pages]
+    numbered = document(tmp_path, {anchor(pages[1]): 24})
+    assert re.findall(r'class="number">(\d*)<', numbered)[:3] == ["", "24", ""]
+
+
+def test_a_place_is_on_the_sheet_where_it_is_printed(tmp_path: Path) -> None:
+    source, printed = tmp_path / "a.html", tmp_path / "a.pdf"
+    links = "".join(f'<a href="#{i}">{i}</a>' for i in "abc")
+    body = "".join(f'<h1 id="{i}" style="break-before: page">{i}</h1>' for i in "abc")
+    source.write_text(links + body)
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        print_page(browser, source.as_uri(), printed)
+        browser.close()
+    with pikepdf.open(printed) as book:
+        assert sheets(book) == {"a": 2, "b": 3, "c": 4}
 
 
 def test_a_book_that_is_not_built_is_one_line(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Solutions get all points, stubs and tricks none, and each wrong answer loses what it should."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -8,6 +11,7 @@ import pytest
 from dd_hidden.apart import Failed, student
 from dd_hidden.judge import items, verdicts
 from dd_hidden.notebooks import answer
+from grade import must_be_passed_by_its_master
 from nbformat import NotebookNode
 from wrong_answers import WRONG
 
@@ -23,6 +27,7 @@ from book.course.release import (
     text,
 )
 
+INSTRUCTOR = Path(__file__).parents[2] / "book" / "course" / "instructor"
 NAMES = names()
 CASES = [(name, what) for name in WRONG for what in WRONG[name]]
 HOSTILE = '''
@@ -117,6 +122,16 @@ def test_an_answer_that_writes_to_every_open_file_harms_nobody() -> None:
     with pytest.raises(Failed, match="no answer"):
         student(source)("f")
     assert student("def f(): return 1")("f") == 1
+
+
+def test_a_grader_that_cannot_run_answers_grades_nobody() -> None:
+    """Here every answer dies before it begins, as in a container that lacks a right."""
+    ask = "from grade import *; must_be_passed_by_its_master('ps1')"
+    folders = os.pathsep.join([str(INSTRUCTOR), *sys.path])
+    env = {**os.environ, "PYTHONPATH": folders, "DD_GRADE_USER": "no number"}
+    run = subprocess.run([sys.executable, "-c", ask], env=env, capture_output=True, text=True)
+    assert "ValueError: the master of ps1 does not pass public here" in run.stderr
+    must_be_passed_by_its_master("ps1")
 
 
 def test_what_comes_back_is_plain() -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -82,6 +83,7 @@ def grade(course: Path) -> Iterator[str]:
         if why := refusal(student, name, path):
             yield f"refused {student!r} {name!r}: {why}"
             continue
+        must_be_passed_by_its_master(name)
         master = nbformat.read(
             course / "source" / name / f"{name}.ipynb", as_version=4
         )
@@ -93,6 +95,25 @@ def grade(course: Path) -> Iterator[str]:
             "graded" if code == 0 else "nbgrader failed; see its log"
         )
     _nbgrader(course, "export", "--to=grades.csv")
+
+
+@cache
+def must_be_passed_by_its_master(name: str) -> None:
+    """A grader that something is missing from would give everybody no points, without a word."""
+    import nbformat
+    from dd_hidden.judge import verdicts
+    from dd_hidden.notebooks import answer
+
+    master = nbformat.read(
+        HERE / "source" / name / f"{name}.ipynb", as_version=4
+    )
+    found = verdicts(name, answer(master, name))
+    missed = [item for item, passed in found.items() if not passed]
+    if missed:
+        raise ValueError(
+            f"the master of {name} does not pass {missed[0]} here, so the grader is broken and "
+            "nothing more was graded"
+        )
 
 
 def _nbgrader(course: Path, *words: str) -> int:
@@ -146,6 +167,7 @@ def main() -> None:
         "--cap-add=SETUID",
         "--cap-add=SETGID",
         "--cap-add=DAC_OVERRIDE",
+        "--cap-add=KILL",
     ]
     place = ["-v", f"{course}:/course"]
     sys.exit(
