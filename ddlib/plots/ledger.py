@@ -24,14 +24,11 @@ LOOKS = {
     "control": Look("control", "#009E73", "s"),
     "own": Look("our own finding", "#D55E00", "D"),
 }
-HEADS = {
-    "claim": "claim",
-    "released": "released",
-    "ours": "ours [95 %], sets",
-    "size": "ours : released, or at most",
-    "decided": "BH 5 %",
-    "verdict": "verdict",
-}
+HEADS = {  # of the columns; a table of what was not released has other ones
+    "claim": "claim", "released": "released", "ours": "ours [95 %]", "size": "ours : released",
+    "decided": "BH 5 %", "verdict": "verdict",
+}  # fmt: skip
+OTHER_HEADS = {k: v for k, v in HEADS.items() if k != "released"} | {"size": "at most"}
 
 
 def ledger(key: str, rows: Sequence[Row]) -> HTML:
@@ -72,15 +69,16 @@ def _choice(name: str, label: str, options: Iterable[tuple[str, str]]) -> str:
 
 
 def _table(title: str, rows: Sequence[Row]) -> str:
-    heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS.values())
-    body = "".join(map(_line, rows))
+    names = HEADS if rows[0].kind == "released" else OTHER_HEADS
+    heads = "".join(f'<th scope="col">{head}</th>' for head in names.values())
+    body = "".join(_line(row, names) for row in rows)
     return (
         f"<table><caption>{html.escape(title)}</caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, names: Mapping[str, str]) -> str:
     """A row of the table; its source and what our run does differently open with a click."""
     about = " ".join(
         f"{name}: {html.escape(text)}."
@@ -97,7 +95,7 @@ def _line(row: Row) -> str:
         "verdict": f"<b>{row.verdict}</b>",
     }
     labelled = "".join(
-        f'<td class="{name}" data-head="{HEADS[name]}">{text}</td>' for name, text in cells.items()
+        f'<td class="{name}" data-head="{head}">{cells[name]}</td>' for name, head in names.items()
     )
     return (
         f'<tr data-kind="{row.kind}" data-verdict="{row.verdict}" data-chapter="{row.chapter}">'
@@ -116,7 +114,7 @@ def effects(*parts: tuple[str, Mapping[str, str], tuple[float, float]]) -> Figur
     """
     rows = {row.id: row for row in recorded_claims()}
     heights = [len(names) + 1.5 for _, names, _ in parts]
-    figure, axes = panels(rows=len(parts), height=0.23 * sum(heights) + 0.5, height_ratios=heights)
+    figure, axes = panels(rows=len(parts), height=0.2 * sum(heights) + 0.5, height_ratios=heights)
     for axis, (unit, names, ends) in zip(axes, parts, strict=True):
         mine = {id: rows[id] for id in names}
         known = {id: row.ours for id, row in mine.items() if row.ours is not None}

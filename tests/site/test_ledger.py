@@ -92,7 +92,7 @@ def test_a_phone_sees_each_number_under_its_name(page: Page) -> None:
         "[...document.querySelectorAll('td.ours')]"
         ".map((cell) => getComputedStyle(cell, '::before').content)"
     )
-    assert heads == ['"ours [95 %], sets: "'] * 4
+    assert heads == ['"ours [95 %]: "'] * 4
 
 
 def test_it_is_accessible(page: Page) -> None:
