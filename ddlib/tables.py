@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from math import isnan
 from pathlib import Path
 from statistics import fmean, stdev
@@ -53,16 +54,15 @@ def provenance(record: Result | Trace | Record) -> Markdown:
 
 def claims(chapter: str) -> Markdown:
     """The ledger of one chapter: a table for each kind of claim and scale, the untried last."""
-    rows = ledger(chapter)
-    parts = dict.fromkeys((r.verdict == UNTRIED, list(KINDS).index(r.kind), r.scale) for r in rows)
+
+    def part(row: Row) -> tuple[bool, int, str]:
+        return row.verdict == UNTRIED, [*KINDS].index(row.kind), row.scale
+
     tables = []
-    for part in sorted(parts):
-        untried, kind, scale = part
-        mine = [
-            r for r in rows if (r.verdict == UNTRIED, list(KINDS).index(r.kind), r.scale) == part
-        ]
-        title = "Nobody has run these yet" if untried else list(KINDS.values())[kind].split(":")[0]
-        tables.append(f"*{title}. {SCALES[scale][0].upper()}{SCALES[scale][1:]}*\n\n{_rows(mine)}")
+    for (untried, _, scale), some in groupby(sorted(ledger(chapter), key=part), part):
+        rows = list(some)
+        title = "Nobody has run these yet" if untried else KINDS[rows[0].kind].split(":")[0]
+        tables.append(f"*{title}. {SCALES[scale][0].upper()}{SCALES[scale][1:]}*\n\n{_rows(rows)}")
     return Markdown("\n\n".join(tables))
 
 

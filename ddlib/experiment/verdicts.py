@@ -9,7 +9,7 @@ from math import inf, isnan
 from ddlib.experiment.statistics import Interval
 
 KINDS = {
-    "released": "Released: a number, a picture or a statement that was published with code",
+    "released": "Released: a number, a picture or a statement of others, under its source",
     "control": "Controls: does a released claim hold where something else could explain it?",
     "own": "Our own findings: what this book asked",
 }
