@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ddlib.experiment.check import manipulation_check
 from ddlib.files import save_json
+from ddlib.plots import LOOKS
+from ddlib.plots.check import effect_and_distance
 
 
 def record(folder: Path, tag: str, seed: int, final: float, **looks: float) -> None:
@@ -38,3 +41,22 @@ def test_every_column_is_what_it_says(tmp_path: Path) -> None:
 
 def test_nothing_recorded_is_an_empty_table(tmp_path: Path) -> None:
     assert manipulation_check(tmp_path).empty
+
+
+def test_an_effect_stands_where_its_set_has_moved_to() -> None:
+    found = pd.DataFrame({
+        "method": ["random", "dm", "dm", "dm", "mtt"], "set": [0, 0, 0, 1, 0],
+        "value": [5.0, 1.0, 3.0, -1.0, 7.0],
+    })  # fmt: skip
+    check = pd.DataFrame({
+        "method": ["random", "dm", "dm", "mtt"], "seed": [0, 0, 1, 0],
+        "distance": [float("nan"), 0.4, 0.6, float("nan")],
+    })  # fmt: skip
+    figure = effect_and_distance(found, check, "points", "laptop")
+    points = {
+        line.get_label(): (list(line.get_xdata()), list(line.get_ydata()))
+        for line in figure.axes[0].lines
+    }
+    assert points[LOOKS["dm"].label] == ([0.4, 0.6], [2.0, -1.0]), "a point for each set"
+    assert points[LOOKS["random"].label] == ([0.0], [5.0]), "chosen images have not moved"
+    assert LOOKS["mtt"].label not in points, "its distance is not known"

@@ -154,6 +154,19 @@ def test_a_series_without_a_look_among_those_given_is_named(table: pd.DataFrame)
         marks.strip(axis, table, "accuracy", looks=few)
 
 
+def test_points_are_means_of_sets_and_a_line_is_their_interval() -> None:
+    _, (axis,) = panels()
+    given = pd.DataFrame({
+        "method": "dm", "set": [0, 0, 1, 1, 2], "network": [0, 1, 0, 1, 0],
+        "value": [1.0, 3.0, 2.0, 4.0, 4.0],
+    })  # fmt: skip
+    marks.over_sets(axis, given)
+    drawn = [list(line.get_xdata()) for line in axis.lines if len(line.get_xdata())]
+    half = 4.302653 / 3**0.5  # Student's t of two degrees of freedom, spread 1
+    assert drawn == [[2, 3, 4], [3], pytest.approx([3 - half, 3 + half])]
+    assert axis.get_xlim()[0] > 3 - half, "the axis grew for an interval"
+
+
 @SERIES
 def test_the_legend_names_every_color(mark: Mark, table: pd.DataFrame) -> None:
     figure, (axis,) = panels()

@@ -3,7 +3,7 @@
 from ddlib.plots.comparison import comparison
 from ddlib.plots.gallery import gallery
 from ddlib.plots.ledger import effects, ledger
-from ddlib.plots.marks import forest, lines, matrix, sheet, strip
+from ddlib.plots.marks import forest, lines, matrix, over_sets, sheet, strip
 from ddlib.plots.sets import accuracies, accuracy_by_ipc, distances, images
 from ddlib.plots.slider import control, slider
 from ddlib.plots.style import LOOKS, Look, finish, legend_below, panels
@@ -27,6 +27,7 @@ __all__ = [
     "legend_below",
     "lines",
     "matrix",
+    "over_sets",
     "panels",
     "passing",
     "sheet",

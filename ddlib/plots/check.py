@@ -6,8 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ddlib.plots.style import LOOKS, SMALL, finish, legend_below, panels
+from ddlib.plots.style import GRAY, LOOKS, SMALL, finish, legend_below, panels
 from ddlib.results import Trace
+
+CHOSEN = ("random", "herding", "kcenter", "start", "easy")  # photographs as they are
 
 
 def gain_and_distance(
@@ -33,6 +35,31 @@ def gain_and_distance(
         0.99, 0.02, "open: short schedule, full: long schedule", transform=axis.transAxes,
         ha="right", fontsize=SMALL,
     )  # fmt: skip
+    legend_below(figure)
+    return finish(figure, [axis], scale)
+
+
+def effect_and_distance(found: pd.DataFrame, check: pd.DataFrame, label: str, scale: str) -> Figure:
+    """What was found for each set against the distance that its images moved.
+
+    `found` has a row a value (`method`, `set`, `value`), `check` is as in `experiment.check`: set i
+    of a method is its seed i. Chosen images have not moved; a set whose distance nobody measured is
+    left out.
+    """
+    value = found.groupby(["method", "set"], sort=False)["value"].mean().rename("value")
+    distance = check.set_index(["method", "seed"])["distance"].rename_axis(["method", "set"])
+    table = value.to_frame().join(distance, how="left").reset_index()
+    table.loc[table["method"].isin(CHOSEN), "distance"] = 0.0
+    figure, (axis,) = panels(height=3.2)
+    axis.axhline(0, color=GRAY, linewidth=1)
+    for method, part in table.dropna(subset=["distance"]).groupby("method", sort=False):
+        look = LOOKS[str(method)]
+        axis.plot(
+            part["distance"], part["value"], look.marker, color=look.color, markersize=7,
+            label=look.label,
+        )  # fmt: skip
+    axis.set_xlabel("distance from the first images (standardized pixels)")
+    axis.set_ylabel(label)
     legend_below(figure)
     return finish(figure, [axis], scale)
 

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from torch import Tensor
 
+from ddlib.experiment.statistics import SET, by_sets
 from ddlib.pictures import arranged
 from ddlib.plots.style import GRAY, LETTER, LOOKS, SMALL, Look, Looks, beside, name_rows
 
@@ -58,6 +59,33 @@ def strip(
                 values.mean(), y, look.marker, color=look.color, markersize=8, mec="white", mew=0.6
             )
     _name_rows(axis, labels, looks, names)
+
+
+def over_sets(
+    axis: Axes,
+    table: pd.DataFrame,
+    value: str = "value",
+    rows: str = "method",
+    by: str = "method",
+    *,
+    names: Mapping[str, str] | None = None,
+    looks: Mapping[str, Look] = LOOKS,
+) -> None:
+    """A `strip` whose points are means of sets over their networks; lines are 95 % intervals.
+
+    The interval of each mean counts sets (`experiment.statistics.by_sets`). The axis grows for
+    points and not for intervals, so that one of two sets may run off it.
+    """
+    labels = list(dict.fromkeys((rows, by)))
+    known = table.dropna(subset=[value])
+    means = known.groupby([*labels, SET], sort=False)[value].mean().reset_index()
+    strip(axis, means, value, rows, by, names=names, looks=looks)
+    axis.set_xlim(axis.get_xlim())
+    places, series = (list(dict.fromkeys(means[column])) for column in (rows, by))
+    for _, part in means.groupby(labels, sort=False):
+        row, tag, over = part[rows].iloc[0], part[by].iloc[0], by_sets(part, value)
+        y = places.index(row) + (0 if rows == by else beside(series.index(tag), len(series)))
+        axis.plot([over.low, over.high], [y, y], color=looks[tag].color, linewidth=1.3, zorder=1)
 
 
 def lines(

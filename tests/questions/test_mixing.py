@@ -19,7 +19,7 @@ from ddlib.plots import LOOKS
 from ddlib.questions.mixing import experiment as mixing
 from ddlib.questions.mixing import figures
 from ddlib.questions.mixing.experiment import CHANGES, CONTROLS, PLANS, K, Run, Task, draw, mixture
-from ddlib.questions.mixing.findings import findings
+from ddlib.questions.mixing.findings import RELEASED, findings
 from ddlib.questions.shared.pixels import EDGES, clipped, histogram, outside
 from ddlib.training import Recipe, train
 
@@ -241,44 +241,56 @@ def record() -> Record:
     return made_up({p: [i**1.5, i**1.5 + 0.1 * i] for i, p in enumerate(pairs, start=1)})
 
 
-def runs(record: Record, method: str, condition: str) -> list[float]:
-    return record.rows(method=method, condition=condition)["accuracy"].to_numpy()
-
-
 def rounded(values) -> tuple[float, ...]:
     return tuple(round(float(x), 3) for x in values)
 
 
-def test_a_gain_is_drawn_run_by_run(record: Record) -> None:
-    axis = figures.doses(record, over="random").axes[0]
-    gain = runs(record, "dm", "10 real") - runs(record, "random", "10 real")
-    assert rounded(gain) in [rounded(line.get_ydata()) for line in axis.lines]
-    names = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert names == [LOOKS[method].label for method in ("dm", "bptt")]
+def each_set(record: Record, contrast: str, method: str, condition: str) -> tuple[float, ...]:
+    """A value of each set: in this record each has one network."""
+    return rounded(
+        values_of(findings(record), contrast=contrast, method=method, condition=condition)
+    )
 
 
-def test_changes_are_drawn_alone_and_against_random_images_changed_alike(record: Record) -> None:
-    left, right = figures.changes(record).axes
-    names = [text.get_text() for text in left.get_yticklabels()]
-    assert names == ["as published", "Adam", "clipped"]
-    dm, null = (runs(record, method, "clipped") for method in ("dm", "random"))
-    color = LOOKS["dm"].color
-    assert (rounded(dm), 2) in drawn(left, color)
-    assert (rounded(dm - null), 2) in drawn(right, color)
-    assert (rounded([(dm - null).mean()]), 2) in drawn(right, color), "no mean"
-    assert len(drawn(left, LOOKS["random"].color)) == 6
-    assert len(drawn(right, LOOKS["random"].color)) == 1, "the line at zero alone"
+def test_doses_stand_beside_the_released_ones_on_the_same_axes(record: Record) -> None:
+    left, right = figures.doses(record).axes
+    assert left.get_ylim() == right.get_ylim()
+    (released,) = [line for line in left.lines if line.get_color() == LOOKS["mtt"].color]
+    assert rounded(released.get_ydata()) == tuple(RELEASED["mtt"].values())
+    color, mean = LOOKS["dm"].color, record.rows(method="dm", condition="10 real")["accuracy"]
+    (joined,) = [
+        line for line in right.lines if line.get_color() == color and line.get_label()[0] != "_"
+    ]
+    ticks = [text.get_text() for text in right.get_xticklabels()]
+    assert [ticks[int(x)] for x in joined.get_xdata()] == ["0", "10"]
+    assert joined.get_ydata()[1] == pytest.approx(mean.mean())
+
+
+def test_a_dip_is_drawn_set_by_set_beside_the_released_one(record: Record) -> None:
+    axis = figures.dips(record).axes[0]
+    rows = [text.get_text() for text in axis.get_yticklabels()]
+    assert rows == [LOOKS[method].label for method in ("random", "dm", "bptt")]
+    assert (each_set(record, "adds", "dm", "10 real"), 1) in drawn(axis, LOOKS["dm"].color)
+    (released,) = [line for line in axis.lines if line.get_color() == "black"]
+    assert rounded(released.get_xdata())[2] == pytest.approx(49.8 - 58.7)
+
+
+def test_changes_are_drawn_as_what_the_gain_over_random_images_loses(record: Record) -> None:
+    axis = figures.changes(record).axes[0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["Adam", "clipped"]
+    lost = each_set(record, "lost", "dm", "clipped")
+    points = drawn(axis, LOOKS["dm"].color)
+    assert (lost, 1) in points
+    assert (rounded([sum(lost) / 2]), 1) in points, "no mean"
+    assert drawn(axis, LOOKS["random"].color) == [], "random images are what a gain is over"
 
 
 def test_controls_of_two_methods_share_their_rows(record: Record) -> None:
     axis = figures.controls(record, "bptt", "random").axes[0]
     assert [text.get_text() for text in axis.get_yticklabels()] == [
-        "real images (as released)", "real images, set at full weight", "noise images",
+        "10 real (as released)", "10 real, set at full weight", "noise images",
     ]  # fmt: skip
     for method in ("bptt", "random"):
-        alone, joined, noise = (runs(record, method, c) for c in ("alone", "10 real", "noise"))
         rows = drawn(axis, LOOKS[method].color)
-        assert (rounded(joined - alone), 0) in rows
-        assert (rounded(noise - alone), 2) in rows
-        widths = [round(bar.get_width(), 3) for bar in axis.patches]
-        assert round((noise - alone).mean(), 3) in widths
+        for row, condition in enumerate(("10 real", "kept", "noise")):
+            assert (each_set(record, "adds", method, condition), row) in rows

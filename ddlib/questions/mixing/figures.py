@@ -1,191 +1,102 @@
-"""Figures of mixing: doses, controls, changed training, pixel ranges."""
+"""Figures of mixing: released doses beside ours, the dip, controls, changed training."""
 
-from typing import Any
-
-import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ddlib.experiment.records import Record
-from ddlib.plots.style import LOOKS, beside, finish, legend_below, name_rows
+from ddlib.plots.marks import lines, over_sets
+from ddlib.plots.style import GRAY, SMALL, finish, legend_below, panels
 from ddlib.questions.mixing.experiment import ALONE, CHANGES, CONTROLS, DOSES
-from ddlib.questions.mixing.findings import JOINED
-from ddlib.questions.shared.pixels import EDGES
+from ddlib.questions.mixing.findings import JOINED, RELEASED, findings
+from ddlib.questions.shared.figures import released_beside_ours
 
 IN_WORDS = {
-    JOINED: "real images (as released)",
-    "diluted": "no guests, rate diluted",
-    "kept": "real images, set at full weight",
-    "longer": "real images, twice the steps",
+    JOINED: "10 real (as released)",
+    "diluted": "none, rate diluted",
+    "kept": "10 real, set at full weight",
+    "longer": "10 real, twice the steps",
     "copies": "copies of the set",
     "noise": "noise images",
     "other": "another method's set",
     "twin": "the method's other set",
-    "worthy": "more real images, same weight",
-    ALONE: "as published",
+    "worthy": "50 real, weight of 10",
+    "set, then real": "10 real, after the set",
+    "real, then set": "10 real, before the set",
 }
+K = {name: 0 if name == ALONE else int(name.split()[0]) for name in DOSES}
 
 
-def accuracies(record: Record, over: str | None = None) -> pd.DataFrame:
-    """Accuracy of each run (row) by method and condition, or its gain over a method there."""
-    trained = record.table[record.table["accuracy"].notna()]
-    wide = trained.pivot(index="network", columns=["method", "condition"], values="accuracy")
-    wide = wide.sort_index()[list(trained.groupby(["method", "condition"], sort=False).groups)]
-    return wide.sub(wide[over], level="condition") if over else wide
-
-
-def doses(record: Record, over: str | None = None) -> Figure:
-    """Accuracy over real images per class: pale points are runs, lines join the means.
-
-    With a method `over` the gain over it within each run, in points.
-    """
-    wide = accuracies(record, over)
-    names = {name: 0 if name == ALONE else int(name.split()[0]) for name in _doses(wide)}
-    figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    for i, method in enumerate(_methods(wide)):
-        if method == over:
-            continue
-        look, means = LOOKS[method], {}
-        for name, k in names.items():
-            if (method, name) in wide:
-                runs = wide[method, name].dropna()
-                at = (k + 1) * 1.03 ** (i - 2)  # a little apart, and none is a place on the axis
-                axis.plot([at] * len(runs), runs, look.marker, color=look.color, alpha=0.35)
-                means[at] = runs.mean()
-        style = "--" if method == "random" else "-"
-        axis.plot(
-            list(means), list(means.values()), style, marker=look.marker, color=look.color,
-            label=look.label,
-        )  # fmt: skip
-    axis.set_xscale("log")
-    axis.set_xticks([k + 1 for k in names.values()], [f"10 + {k}" for k in names.values()])
-    axis.minorticks_off()
-    axis.set(xlabel="images per class: of the set + real", ylabel="test accuracy in percent")
-    if over:
-        axis.axhline(0, color=LOOKS[over].color, linestyle="--")
-        axis.set_ylabel(f"points ahead of {LOOKS[over].label} images")
-    axis.legend(fontsize=7, frameon=False)
-    return finish(figure, [axis], record.profile)
+def doses(record: Record) -> Figure:
+    """Accuracy over real images per class, released and ours; points are means of sets."""
+    read = [
+        {"method": method, "k": k, "accuracy": value}
+        for method, curve in RELEASED.items()
+        for k, value in curve.items()
+    ]
+    trained = record.table[record.table["condition"].isin(list(DOSES))]
+    ours = trained.assign(k=trained["condition"].map(K))
+    ours = ours.groupby(["method", "set", "k"], sort=False)["accuracy"].mean().reset_index()
+    figure, (left, right) = panels(2, height=3.9, sharex=True, sharey=True)
+    places = list(K.values())  # side by side, about as on the released axis
+    for axis, table in ((left, pd.DataFrame(read)), (right, ours)):
+        table = table.assign(place=table["k"].map(places.index))
+        lines(axis, table, "place", "accuracy", spread="points" if axis is right else None)
+        axis.set_xticks(range(len(places)), [str(k) for k in places])
+        axis.set_xlabel("real images per class\nbeside ten of the set")
+    left.set_ylabel("test accuracy in percent")
+    return released_beside_ours(figure, left, right, record, "a point: one network")
 
 
 def dips(record: Record) -> Figure:
-    """Change in accuracy when real images join, one point a run, the mean as a bar."""
-    wide = accuracies(record)
-    figure, axis = _changes_axis(len(_methods(wide)))
-    for row, method in enumerate(_methods(wide)):
-        _points(axis, row, _added(wide, method, JOINED), method)
-    name_rows(axis, [LOOKS[method].label for method in _methods(wide)])
-    axis.set_xlabel(f"points of accuracy gained when {JOINED} images per class join")
+    """Points gained when ten real images per class join, set by set, beside what was released."""
+    found = _of(record, "adds", JOINED)
+    methods = list(dict.fromkeys(found["method"]))
+    released = [RELEASED[method][K[JOINED]] - RELEASED[method][0] for method in methods]
+    figure, (axis,) = panels(height=2.9)
+    axis.axvline(0, color=GRAY, linewidth=1)
+    over_sets(axis, found)
+    (known,) = axis.plot(released, range(len(methods)), "D", color="black", mfc="none", ms=10)
+    low, high = axis.get_xlim()
+    axis.set_xlim(min(low, *released) - 0.5, max(high, *released) + 0.5)
+    axis.set_xlabel(f"points gained when {JOINED} images per class join")
+    figure.legend(
+        [known], ["released, one network (pale: our sets, line: 95 % interval)"],
+        loc="outside lower center", fontsize=SMALL, frameon=False,
+    )  # fmt: skip
     return finish(figure, [axis], record.profile)
 
 
 def controls(record: Record, *methods: str) -> Figure:
-    """What each guest, or the dilution alone, does to the accuracy of some methods' sets."""
-    wide = accuracies(record)
-    made = [name for name in CONTROLS if (methods[0], name) in wide and "then" not in name]
-    names, wide = (JOINED, *made), wide[wide[methods[0], made[0]].notna()]  # the runs of controls
-    figure, axis = _changes_axis(len(names) * (1 + len(methods)) / 2)
-    for i, method in enumerate(methods):
-        for row, name in enumerate(names):
-            at = row + beside(i, len(methods))
-            _points(axis, at, _added(wide, method, name), method, 0.7 / len(methods))
-        look = LOOKS[method]
-        axis.plot([], [], look.marker, color=look.color, label=look.label)
-    name_rows(axis, [IN_WORDS.get(name, name) for name in names])
+    """What each guest, order or rate does to the accuracy of some methods' sets, in points."""
+    found = findings(record)
+    found = found[(found["contrast"] == "adds") & found["method"].isin(methods)]
+    made = [name for name in (JOINED, *CONTROLS) if name in set(found["condition"])]
+    found = pd.concat([found[found["condition"] == name] for name in made])
+    figure, (axis,) = panels(height=0.32 * len(made) + 1.3)
+    axis.axvline(0, color=GRAY, linewidth=1)
+    over_sets(axis, found, rows="condition", names=IN_WORDS)
     axis.set_xlabel("points gained against the same set alone")
-    axis.legend(fontsize=7, frameon=False)
+    legend_below(figure)
     return finish(figure, [axis], record.profile)
 
 
 def changes(record: Record) -> Figure:
-    """Sets alone when one thing in their training is changed; a line is a mean, points are runs.
-
-    Accuracies on the left, on the right the gain over random images whose training is changed, too.
-    """
-    wide, gain = accuracies(record), accuracies(record, over="random")
-    methods = list(dict.fromkeys(m for m, name in _pairs(wide) if name in CHANGES))
-    names = (ALONE, *(name for name in CHANGES if (methods[0], name) in wide))
-    runs = wide[methods[0], names[1]].notna()  # the runs of changes
-    wide, gain = wide[runs], gain[runs]
-    figure, axes = plt.subplots(
-        1, 2, figsize=(7.6, 0.1 * len(names) * (len(methods) + 1) + 1.4),
-        sharey=True, layout="constrained",
-    )  # fmt: skip
-    for i, method in enumerate(methods):
-        at = beside(i, len(methods))
-        for row, name in enumerate(names):
-            _runs(axes[0], row + at, wide[method, name], method)
-            if method != "random":
-                _runs(axes[1], row + at, gain[method, name], method)
-        look = LOOKS[method]
-        axes[0].plot([], [], look.marker, color=look.color, label=look.label)
-    for row in range(1, len(names), 2):
-        for axis in axes:
-            axis.axhspan(row - 0.5, row + 0.5, color="#F3F3F3")
-    name_rows(axes[0], [IN_WORDS.get(name, name) for name in names])
-    axes[0].set_xlabel("test accuracy in percent")
-    axes[1].axvline(0, color=LOOKS["random"].color, linestyle="--")
-    axes[1].set_xlabel("points ahead of random images")
+    """What is lost of each gain over random images when one thing is changed for both."""
+    found = findings(record)
+    found = found[(found["contrast"] == "lost") & (found["method"] != "random")]
+    made = [name for name in CHANGES if name in set(found["condition"])]
+    found = pd.concat([found[found["condition"] == name] for name in made])
+    figure, (axis,) = panels(height=0.5 * len(made) + 1.3)
+    for row in range(1, len(made), 2):
+        axis.axhspan(row - 0.5, row + 0.5, color="#F3F3F3", zorder=0)
+    axis.axvline(0, color=GRAY, linewidth=1)
+    over_sets(axis, found, rows="condition")
+    axis.set_xlabel("points that the gain over random images loses")
     legend_below(figure)
-    return finish(figure, [*axes], record.profile)
-
-
-def pixels(record: Record) -> Figure:
-    """Histograms of all pixel values of whole sets; gray is where real pixels can be."""
-    shown = record.rows(condition="pixels")
-    figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    axis.axvspan(0, 1, color="#EEEEEE")
-    for method, shares in zip(shown["method"], shown["histogram"], strict=True):
-        axis.stairs(
-            shares, EDGES, color=LOOKS[method].color, label=LOOKS[method].label,
-            linestyle="--" if method == "random" else "-", linewidth=1.4,
-        )  # fmt: skip
-    axis.set_yscale("log")
-    axis.set(xlabel="pixel value (0 black, 1 white)", ylabel="share of pixels in each bin")
-    axis.legend(fontsize=7, frameon=False)
     return finish(figure, [axis], record.profile)
 
 
-def _pairs(wide: pd.DataFrame) -> list[tuple[str, str]]:
-    """The methods and conditions that its columns are named by."""
-    columns: Any = wide.columns  # pairs, which the types of pandas do not know
-    return list(columns)
-
-
-def _methods(wide: pd.DataFrame) -> list[str]:
-    """The methods that were trained without guests, in the order of the plan."""
-    return [method for method, name in _pairs(wide) if name == ALONE]
-
-
-def _doses(wide: pd.DataFrame) -> list[str]:
-    """The doses that were trained, from none on."""
-    named = {name for _, name in _pairs(wide)}
-    return [name for name in DOSES if name in named]
-
-
-def _added(wide: pd.DataFrame, method: str, name: str) -> pd.Series:
-    """Points that a condition adds to the set alone, run by run."""
-    return (wide[method, name] - wide[method, ALONE]).dropna()
-
-
-def _changes_axis(rows: float) -> tuple[Figure, Axes]:
-    """An axis of differences with a line at zero, as high as so many rows need."""
-    figure, axis = plt.subplots(figsize=(6, 0.42 * rows + 1.1), layout="constrained")
-    axis.axvline(0, color="#555555", linewidth=1)
-    return figure, axis
-
-
-def _points(axis: Axes, at: float, values: pd.Series, method: str, height: float = 0.5) -> None:
-    """The mean as a bar, and one point a run."""
-    look = LOOKS[method]
-    axis.barh(at, float(values.mean()), color=look.color, alpha=0.35, height=height)
-    axis.plot(values, [at] * len(values), look.marker, color=look.color, markersize=5)
-
-
-def _runs(axis: Axes, at: float, values: pd.Series, method: str) -> None:
-    """One pale point a run, and the mean as an upright line."""
-    look = LOOKS[method]
-    axis.plot(values, [at] * len(values), look.marker, color=look.color, markersize=4, alpha=0.4)
-    mean = [float(values.mean())]
-    axis.plot(mean, [at], "|", color=look.color, markersize=9, markeredgewidth=2.5)
+def _of(record: Record, contrast: str, condition: str) -> pd.DataFrame:
+    """The values of one finding under one condition, by method, set and network."""
+    found = findings(record)
+    return found[(found["contrast"] == contrast) & (found["condition"] == condition)]

@@ -1,13 +1,33 @@
-"""Marks that two questions draw."""
+"""What figures of several questions share: marks, and the released figure beside ours."""
 
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ddlib.experiment.cells import Label
 from ddlib.experiment.records import Record
-from ddlib.plots.style import LOOKS, beside
+from ddlib.names import scale_of
+from ddlib.plots.style import LOOKS, SMALL, beside, closed, legend_below
 from ddlib.questions.shared.arrays import named
+
+RELEASED = "released: CIFAR-10 at 32×32, one set of each method"
+
+
+def released_beside_ours(
+    figure: Figure, released: Axes, ours: Axes, record: Record, note: str
+) -> Figure:
+    """The frame of two panels on the same axes: what was released, and what a record holds.
+
+    `note` says what a point of the released one is.
+    """
+    released.set_title(f"released\n({note})", fontsize=SMALL)
+    counted = record.table.dropna(subset=["set"]).groupby("method")["set"].nunique().max()
+    ours.set_title(f"ours\n(pale: sets, up to {counted})", fontsize=SMALL)
+    scales = f"{RELEASED}\nours: {scale_of(record.scale)}"
+    figure.suptitle(scales, fontsize=SMALL, color="#555555", x=0.01, ha="left")
+    legend_below(figure)
+    return closed(figure)
 
 
 def beside_chance(
