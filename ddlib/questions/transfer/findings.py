@@ -57,6 +57,17 @@ def kept(record: Record) -> pd.DataFrame:
     return 100 * gains(record).div(top - random, axis=0, level="architecture")
 
 
+def part_of_home(record: Record) -> pd.DataFrame:
+    """By method and set: the mean gain in ConvNets with another norm, in percent of that at home.
+
+    Chosen images have small gains at home, whose percentages say little; they are left out.
+    """
+    gain = gains(record)[distilled(record)].groupby(["architecture", "set"]).mean()
+    away = gain.loc[list(record.settings["norms"])].groupby("set").mean()
+    part = 100 * away / gain.loc[record.settings["home"]]
+    return part.melt(var_name="method", value_name="value", ignore_index=False).reset_index()
+
+
 def costs(record: Record) -> dict[str, pd.DataFrame]:
     """Percent of the room lost where one thing changes: the `norm` of home, or the `architecture`.
 
