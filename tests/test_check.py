@@ -50,7 +50,7 @@ def test_an_effect_stands_where_its_set_has_moved_to() -> None:
     })  # fmt: skip
     check = pd.DataFrame({
         "method": ["random", "dm", "dm", "mtt"], "seed": [0, 0, 1, 0],
-        "distance": [float("nan"), 0.4, 0.6, float("nan")],
+        "distance": [float("nan"), 0.4, 0.6, float("nan")], "gain": [0.0, 8.8, 9.4, 9.0],
     })  # fmt: skip
     figure = effect_and_distance(found, check, "points", "laptop")
     points = {
@@ -60,3 +60,4 @@ def test_an_effect_stands_where_its_set_has_moved_to() -> None:
     assert points[LOOKS["dm"].label] == ([0.4, 0.6], [2.0, -1.0]), "a point for each set"
     assert points[LOOKS["random"].label] == ([0.0], [5.0]), "chosen images have not moved"
     assert LOOKS["mtt"].label not in points, "its distance is not known"
+    assert [text.get_text() for text in figure.axes[0].texts] == ["+9"], "what dm teaches"

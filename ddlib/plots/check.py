@@ -39,29 +39,37 @@ def gain_and_distance(
     return finish(figure, [axis], scale)
 
 
-def effect_and_distance(found: pd.DataFrame, check: pd.DataFrame, label: str, scale: str) -> Figure:
+def effect_and_distance(
+    found: pd.DataFrame, check: pd.DataFrame, label: str, scale: str, network: str = "convnet"
+) -> Figure:
     """What was found for each set against the distance that its images moved.
 
     `found` has a row a value (`method`, `set`, `value`), `check` is as in `experiment.check`: set i
     of a method is its seed i. Chosen images have not moved; a set whose distance nobody measured is
-    left out.
+    left out. The number beside the sets of a method is what they teach, in points over random ones.
     """
     value = found.groupby(["method", "set"], sort=False)["value"].mean().rename("value")
-    distance = check.set_index(["method", "seed"])["distance"].rename_axis(["method", "set"])
-    table = value.to_frame().join(distance, how="left").reset_index()
+    known = check.set_index(["method", "seed"])[["distance", "gain"]]
+    table = value.to_frame().join(known.rename_axis(["method", "set"]), how="left").reset_index()
     table.loc[table["method"].isin(CHOSEN), "distance"] = 0.0
     figure, (axis,) = panels(height=3.2)
     axis.axhline(0, color=GRAY, linewidth=1)
     for method, part in table.dropna(subset=["distance"]).groupby("method", sort=False):
-        look = LOOKS[str(method)]
+        look, at = LOOKS[str(method)], part[["distance", "value"]].mean()
         axis.plot(
             part["distance"], part["value"], look.marker, color=look.color, markersize=7,
             label=look.label,
         )  # fmt: skip
+        if method not in CHOSEN:
+            axis.annotate(
+                f"{part['gain'].mean():+.0f}", at, (-22 if method == "dsa" else 6, 5),
+                textcoords="offset points", fontsize=SMALL, color=GRAY,
+            )  # fmt: skip
     axis.set_xlabel("distance from the first images (standardized pixels)")
     axis.set_ylabel(label)
+    axis.margins(x=0.1, y=0.12)
     legend_below(figure)
-    return finish(figure, [axis], scale)
+    return finish(figure, [axis], scale, network)
 
 
 def _points(axis: Axes, table: pd.DataFrame, method: str, *, filled: bool) -> None:

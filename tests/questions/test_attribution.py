@@ -135,11 +135,3 @@ def test_a_sum_of_influences_predicts_its_own_losses() -> None:
     left = torch.tensor([[1.0, 0, 1, 0], [0.0, 1, 1, 1]])
     losses = attribution.datamodeling_score(table, left)
     assert torch.allclose(losses[1], -table[1] - table[2] - table[3])
-
-
-def test_costs_count_trainings() -> None:
-    found = attribution.costs(steps=10, n=4, t=6, classes=3, stops=2, others=3)
-    assert found["leave-one-out"] == 5 * 10 * 4
-    assert found["other networks"] == 3 * 5 * 10 * 4
-    assert found["gradients, end"] == 40 + 10
-    assert found["gradients, along"] == 40 + 2 * 10

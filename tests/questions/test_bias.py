@@ -16,6 +16,7 @@ from ddlib.experiment.claims import values_of
 from ddlib.experiment.records import Record
 from ddlib.methods.coresets import RandomSelection
 from ddlib.names import SCALES
+from ddlib.plots import LOOKS
 from ddlib.presets import METHODS
 from ddlib.questions.bias import colors, figures
 from ddlib.questions.bias import experiment as bias
@@ -28,7 +29,6 @@ from ddlib.questions.bias.findings import (
     of_all,
     of_method,
     of_random,
-    repainted,
 )
 from ddlib.seeds import generator
 
@@ -194,37 +194,54 @@ def test_findings_of_hand_made_numbers() -> None:
     assert of_random(toy(), 0.6)[0, :, 0].tolist() == [85, 25, 55]
 
 
-def test_repainted_goes_from_zero_to_a_hundred() -> None:
-    """Flat images: the second disk began green; in `dm` it is half way to red."""
-    flat = colors.COLORS.repeat_interleave(4, 0).repeat(3, 1, 1)
-    flat[:2, 1] = colors.COLORS[1]
-    flat[2, 1] = (colors.COLORS[0] + colors.COLORS[1]) / 2
-    pixels = (255 * flat).round().byte()[..., None, None].expand(-1, -1, -1, 16, 16)
-    record = toy(pixels.contiguous())
-    hues = colors.COLORS - colors.COLORS.mean(1, keepdim=True)
-    own = [float(x @ hues[0] / hues[0].norm()) for x in (hues[1], (hues[0] + hues[1]) / 2)]
-    lengths = hues.norm(dim=1)
-    aligned = float(3 * lengths[0] + 4 * lengths[1:].sum()) / 19
-    assert moved(record).tolist()[:2] == [0, 0]
-    one = (pixels[2, 1] - 1.0 * pixels[1, 1]).square().mean() / 20
-    assert float(moved(record)[2]) == pytest.approx(float(one.sqrt()))
-    found = repainted(record)
-    assert found.shape == (3, 1)
-    assert found[:2].tolist() == [[0], [0]]
-    assert float(found[2]) == pytest.approx(100 * (own[1] - own[0]) / (aligned - own[0]), abs=1)
+def test_moved_is_the_distance_from_the_first_images() -> None:
+    """Flat images; the second disk of `dm` is another gray."""
+    pixels = torch.full((3, 20, 3, 16, 16), 100, dtype=torch.uint8)
+    pixels[2, 1] = 140
+    found = moved(toy(pixels)).tolist()
+    assert found == pytest.approx([0, 0, 40 * (1 / 20) ** 0.5])
 
 
 def test_figures_say_the_scale_and_the_numbers() -> None:
     record = toy()
-    for figure in (
-        figures.gaps(record), figures.groups(record), figures.paths(record, 0.6),
-        figures.sizes(record), figures.controls(record), figures.colors(record),
-    ):  # fmt: skip
+    drawn = [
+        figures.gaps(record), figures.baselines(record), figures.paths(record, 0.6),
+        figures.sizes(record), figures.remedies(record), figures.colors(with_herding(record)),
+    ]  # fmt: skip
+    for figure in drawn:
         assert figure.get_suptitle() == SCALES["shapes"]
-    lines = {line.get_label(): line for line in figures.gaps(record).axes[0].lines}
+        assert all(axis.has_data() for axis in figure.axes)
+    lines = {line.get_label(): line for line in drawn[0].axes[0].lines}
     assert lines["distribution matching"].get_ydata().tolist() == [0, 89]
     assert lines["all real images"].get_ydata().tolist() == [20, 20]
-    assert len(figures.sets(record, ("a", "b", "c", "d", "e")).axes) == 3
+
+
+def with_herding(record: Record) -> Record:
+    return replace(record, table=record.table.replace({"method": {"start": "herding"}}))
+
+
+def test_a_source_stands_beside_three_baselines() -> None:
+    axis = figures.baselines(toy()).axes[0]
+    pale = {tuple(line.get_xdata()) for line in axis.lines if line.get_alpha()}
+    assert pale == {(69, 69), (29, 29), (39, 39)}, "the gap of dm, a value a set"
+
+
+def test_what_was_added_stands_at_the_distance_of_the_images() -> None:
+    """And beside it a method at another rate."""
+    pixels = torch.full((3, 20, 3, 16, 16), 100, dtype=torch.uint8)
+    pixels[2] = 110
+    record = toy(pixels)
+    variants = ("dm-harder", "random-even")
+    table = record.table.replace({"variant": {"dm-plain": "dm-harder"}})
+    settings = {**record.settings, "variants": variants}
+    left, right = figures.distance(replace(record, table=table, settings=settings)).axes
+    points = next(x for x in left.lines if x.get_label() == LOOKS["dm"].label)
+    assert list(points.get_xdata()) == [10, 10]
+    assert list(points.get_ydata()) == [39, 39]
+    labels = [text.get_text() for text in right.get_yticklabels()]
+    assert labels == ["distribution matching", "rate × 10"]
+    means = [x.get_xdata()[0] for x in right.lines if x.get_markeredgecolor() == "white"]
+    assert means == [89, 60]
 
 
 @pytest.mark.parametrize("profile", PLANS)

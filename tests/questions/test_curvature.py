@@ -16,8 +16,8 @@ from ddlib.experiment.records import Record
 from ddlib.networks import build
 from ddlib.questions.curvature import experiment as curvature
 from ddlib.questions.curvature import figures
-from ddlib.questions.curvature.experiment import DRAWS, METHODS, PLANS, SETS
-from ddlib.questions.curvature.findings import findings, gains
+from ddlib.questions.curvature.experiment import DRAWS, PLANS, SETS
+from ddlib.questions.curvature.findings import findings, gained, gains, ratios
 from ddlib.questions.curvature.hessian import at_loss
 from ddlib.seeds import generator
 from ddlib.training import Recipe, accuracy, train_epochs
@@ -142,7 +142,8 @@ def test_findings_of_a_made_up_record(record: Record) -> None:
     for key, value in expected.items():
         contrast, method = key.split("-")
         values = values_of(found, contrast=contrast, method=method)
-        assert values == pytest.approx((value,) * SMALL.nets), key
+        sets = found[found["method"] == method]["set"].nunique()
+        assert values == pytest.approx((value,) * SMALL.nets * sets), key
 
 
 def known(value: object) -> torch.Tensor | None:
@@ -150,39 +151,53 @@ def known(value: object) -> torch.Tensor | None:
 
 
 @pytest.mark.parametrize(
-    "draw",
+    ("draw", "named"),
     [
-        figures.curvature_along,
-        figures.curvature_beside_real,
-        figures.confidence_along,
-        figures.turns,
-        figures.eigenvalues,
+        (figures.beside_released, {"real", *figures.MOVED}),
+        (figures.control, set(figures.COMPARED)),
+        (figures.turns, {"real", *figures.COMPARED[1:]}),
     ],
 )
-def test_figures_say_their_scale_and_leave_no_panel_empty(record: Record, draw) -> None:
+def test_figures_name_every_method_once(record: Record, draw, named: set[str]) -> None:
+    """They say their scale, leave no panel empty, and give each method a sign of its own."""
     figure = draw(record)
     assert "data of the package" in figure.get_suptitle()
     assert all(axis.has_data() for axis in figure.axes)
+    lines = figure.legends[0].get_lines()
+    signs = {(x.get_color(), x.get_marker(), x.get_linestyle()) for x in lines}
+    assert len(signs) == len(lines) == len(named)
 
 
-def test_turns_are_drawn_where_they_were_measured(record: Record) -> None:
-    """The bold point of a set stands at the mean gain over networks and draws."""
-    line = next(x for x in figures.turns(record).axes[0].lines if x.get_label() == "BPTT")
-    expected = gains(record, 2)["bptt"][:, 0].mean()
-    assert line.get_ydata()[0] == pytest.approx(expected.item())
+def test_released_readings_are_drawn_beside_ours(record: Record) -> None:
+    left, right = figures.beside_released(record).axes
+    drawn = {line.get_label(): line.get_ydata() for line in left.lines}
+    assert drawn["BPTT"].tolist() == list(figures.RELEASED["bptt"])
+    traces = record.rows(condition="curvature", method="bptt", step=4)["trace"]
+    expected = torch.stack(list(traces)).mean()
+    ours = next(x for x in right.lines if x.get_label() == "BPTT").get_ydata()
+    assert ours[-1] == pytest.approx(expected.item(), rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("draw", "named"),
-    [
-        (figures.curvature_along, len(METHODS)),
-        (figures.curvature_beside_real, len(METHODS)),
-        (figures.confidence_along, len(METHODS)),
-        (figures.turns, len(SETS) + 1),
-    ],
-)
-def test_every_method_has_a_sign_of_its_own(record: Record, draw, named: int) -> None:
-    """No method is left out, and no two look the same: DC and DSA share their color."""
-    lines = draw(record).legends[0].get_lines()
-    signs = {(x.get_color(), x.get_markerfacecolor(), x.get_linestyle()) for x in lines}
-    assert len(signs) == len(lines) == named
+def test_ratios_are_those_of_one_network(record: Record) -> None:
+    """To its own real samples; scaled, with both traces over the uncertainty there."""
+    where = {"condition": "curvature", "network": 1, "step": 4}
+    of = [record.rows(**where, method=m) for m in ("bptt", "real")]
+    trace, real = (torch.stack(list(rows["trace"])).mean(1) for rows in of)
+    unsure, vague = (torch.tensor(rows["uncertainty"].tolist()) for rows in of)
+    found = ratios(record).query("method == 'bptt' and network == 1 and step == 4")
+    expected = trace / real.mean()
+    assert found["ratio"].tolist() == pytest.approx(expected.tolist(), rel=1e-4)
+    scaled = expected / unsure * vague.mean()
+    assert found["scaled"].tolist() == pytest.approx(scaled.tolist(), rel=1e-4)
+
+
+def test_turns_show_sets_as_points(record: Record) -> None:
+    """A pale point is the mean gain on one set; `more` is beside both random sets."""
+    table = gained(record, 2)
+    each = gains(record, 2)
+    pale = [x for x in figures.turns(record).axes[0].lines if x.get_alpha()]
+    drawn = {round(float(v), 4) for line in pale for v in line.get_xdata()}
+    assert {round(v, 4) for v in each["bptt"][:, 0].mean(0).tolist()} <= drawn
+    mine = table.query("method == 'dm' and start == 0 and network == 1")
+    expected = each["dm"][1, 0] - each["random"][1, 0].mean()
+    assert mine["more"].tolist() == pytest.approx(expected.tolist(), abs=1e-4)

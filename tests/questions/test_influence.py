@@ -18,7 +18,12 @@ from ddlib.experiment.records import Record, load_record
 from ddlib.networks import build
 from ddlib.questions.influence import experiment as influence
 from ddlib.questions.influence import figures
-from ddlib.questions.influence.findings import findings
+from ddlib.questions.influence.findings import (
+    beyond_photographs,
+    findings,
+    in_rounds,
+    instruments,
+)
 from ddlib.questions.influence.measures import TOP
 from ddlib.questions.shared.arrays import as_array
 from ddlib.questions.shared.leaving_out import first_rows, left_out, losses_on
@@ -163,6 +168,9 @@ def test_findings_of_made_up_tables(record: Record) -> None:
     assert of("image more", "bptt") == pytest.approx([0.3, 0.3])
     assert of("own", "bptt") == pytest.approx((0.75 - 1 / 3,) * 3)
     assert of("image", "bptt") == pytest.approx((0.3,) * 3)
+    sets = lambda contrast: found[found["contrast"] == contrast]["set"].unique().tolist()  # noqa: E731
+    assert sets("own usual") == sets("own more") == [0, 1], "rounds take the sets in turn"
+    assert sets("own") == sets("own narrow more") == sets("agrees") == [0]
     exact = values_of(found, contrast="agrees", attribution="leave-one-out")
     assert exact == pytest.approx((1, 1))
     assert len(values_of(found, contrast="adds", kind="one class")) == 4
@@ -196,40 +204,67 @@ def test_a_nudge_is_held_against_the_same_training_again(
 
 
 @pytest.mark.parametrize(
-    "draw",
+    ("draw", "network"),
     [
-        figures.influence_sizes, figures.own_shares, figures.repeated, figures.sums_and_groups,
-        figures.substitutes,
+        (figures.beside_released, "convnet-quarter"),
+        (figures.repeated, "convnet-quarter"),
+        (figures.instrument, "convnet-quarter, convnet-tiny"),
     ],
-)  # fmt: skip
-def test_figures_say_their_scale_and_network(record: Record, draw) -> None:
+)
+def test_figures_say_their_scale_and_network(record: Record, draw, network: str) -> None:
     figure = draw(record)
-    assert "network 'convnet-tiny'" in figure.get_suptitle()
+    assert f"network '{network}'" in figure.get_suptitle()
     assert all(axis.has_data() for axis in figure.axes)
 
 
-def test_a_mean_over_two_other_networks_costs_two_times_leave_one_out(record: Record) -> None:
-    prices = [text.get_text() for text in figures.substitutes(record).axes[0].get_yticklabels()]
-    assert prices[:2] == ["leave-one-out (31)", "other networks (62)"]
+def test_the_released_list_is_a_row_below_ours(record: Record) -> None:
+    axis = figures.beside_released(record).axes[0]
+    labels = [text.get_text() for text in axis.get_yticklabels()]
+    assert labels == ["distribution matching", "BPTT", "released (BPTT)"]
+    star = next(line for line in axis.lines if line.get_marker() == "*")
+    assert list(star.get_ydata()) == [2]
+    assert list(star.get_xdata()) == [figures.RELEASED["own"]]
 
 
-def test_the_usual_width_shows_each_round(record: Record) -> None:
-    figure = figures.usual_width(record)
-    assert "convnet-quarter" in figure.get_suptitle()
-    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert labels == ["distribution matching", "BPTT"]
-    drawn = figure.axes[1].lines[2].get_xdata()  # the second row, images with themselves
+def test_each_round_is_a_point(record: Record) -> None:
+    """Of images with themselves in the other network, and of what the lists hold."""
     rounds = record.rows(condition="rounds", method="bptt")
     found = as_array(rounds, "repeat", "round")[:, :, 0].mean(1)
-    assert np.allclose(drawn, found)
-    line = figures.usual_table(record).splitlines()[2]
-    assert line.startswith("BPTT")
-    assert f"{found.mean():.2f} ± {found.std():.2f}" in line
+    pale = [x for x in figures.repeated(record).axes[0].lines if x.get_alpha()]
+    assert any(np.allclose(line.get_xdata(), found) for line in pale)
+    table = in_rounds(record).query("method == 'bptt'")
+    shares = record.rows(condition="round", method="bptt").groupby("round")["shares"]
+    own = [100 * torch.stack(list(each)).mean().item() for _, each in shares]
+    assert table["own"].tolist() == pytest.approx(own, rel=1e-5)
+    assert table["repeat same"].tolist() == pytest.approx(found.tolist(), abs=1e-5)
+
+
+def test_noise_is_a_share_of_what_leaving_out_changes(record: Record) -> None:
+    table = instruments(record).query("method == 'bptt'")
+    narrow = record.rows(condition="network", method="bptt")
+    expected = 100 * narrow["nudged"] / narrow["spread"]
+    assert table.query("width == 'narrow'")["noise"].tolist() == pytest.approx(
+        expected.tolist(), abs=1e-4
+    )
+    nudged = record.rows(condition="usual", method="bptt")["nudged"].item()
+    first = record.rows(condition="round", method="bptt")["spread"].iloc[0]
+    usual = table.query("width == 'usual'")["noise"]
+    assert usual.dropna().tolist() == pytest.approx([100 * nudged / first])
+
+
+def test_rounds_are_held_against_photographs_of_the_same_round(record: Record) -> None:
+    table = record.table.replace({"method": {"dm": "random"}})
+    found = beyond_photographs(replace(record, table=table), sets=2)
+    assert found.query("method == 'random'")["more"].tolist() == [0, 0]
+    assert found.sort_values(["method", "round"])["set"].tolist() == [0, 1, 0, 1]
+    told = in_rounds(record).assign(t=lambda x: x["repeat same"] - x["repeat other"])
+    bptt, photographs = (told.query(f"method == '{m}'")["t"].to_numpy() for m in ("bptt", "dm"))
+    assert found.query("method == 'bptt'")["more"].tolist() == pytest.approx(bptt - photographs)
 
 
 def test_the_picture_shows_the_listed_test_images(record: Record, sets: Sets) -> None:
-    places = influence.PLACES
-    figure = figures.helped_and_harmed(record, sets, "dm", [4])
+    places = 4
+    figure = figures.helped_and_harmed(record, sets, "dm", [4], places)
     assert len(figure.axes) == 2 * places + 2
     t = int(mean(record, "dm")["listed"][4, 1, 2])
     drawn = figure.axes[places + 4].images[0].get_array()

@@ -54,5 +54,17 @@ def test_a_method_with_fewer_sets_than_the_others_waits(tmp_path: Path) -> None:
 def test_two_protocols_shows_gains_over_random() -> None:
     y = torch.tensor([[[20.0, 22], [30, 32]], [[27, 28], [35, 36]]])  # method, protocol, set
     axis = figures.two_protocols({10: (("random", "dm"), y)}, "laptop").axes[0]
-    assert axis.lines[1].get_xdata().tolist() == [6, 7]
-    assert axis.lines[1].get_ydata().tolist() == [4, 5]
+    assert axis.lines[0].get_xdata().tolist() == [6, 7], "dm; random images are the zero"
+    assert axis.lines[0].get_ydata().tolist() == [4, 5]
+
+
+def test_parts_are_those_of_the_distilled_sets() -> None:
+    """A size with one distilled method cannot be taken apart."""
+    draws = torch.Generator().manual_seed(0)
+    y = 30 + torch.randn(3, 2, 2, generator=draws)
+    tables = {1: (("random", "dm", "bptt"), y), 50: (("random", "dm"), y[:2])}
+    axis = figures.protocol_parts(tables, "laptop").axes[0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["1 per class"]
+    parts = protocols.two_way(y[1:])
+    drawn = {float(x) for line in axis.lines for x in line.get_xdata()}
+    assert {*parts.sizes.values(), parts.noise} <= drawn

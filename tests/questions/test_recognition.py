@@ -1,6 +1,8 @@
 """Recognition: what recognizers are shown, how answers are judged, and that a run resumes."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +23,14 @@ from ddlib.questions.recognition import experiment as recognition
 from ddlib.questions.recognition import figures
 from ddlib.questions.recognition.experiment import PLANS
 from ddlib.questions.recognition.figures import BARS, FILLED
-from ddlib.questions.recognition.findings import findings, learned, level, near, recognized
+from ddlib.questions.recognition.findings import (
+    findings,
+    learned,
+    level,
+    near,
+    of_sets,
+    recognized,
+)
 from ddlib.questions.recognition.metrics import (
     class_map,
     distance_percentile,
@@ -179,23 +188,27 @@ def test_the_record_holds_each_recognizer_and_chance(record: Record) -> None:
     assert min(float(last[8]) for last in along) > 60
 
 
-def test_findings_are_differences_of_paired_networks(record: Record) -> None:
+def test_findings_are_differences_of_paired_networks_set_by_set(record: Record) -> None:
     found = findings(record)
     get = lambda contrast, method, **kind: values_of(  # noqa: E731
         found, contrast=contrast, method=method, **kind
     )
-    gap = recognized(record, "convnet", "bptt") - recognized(record, "convnet", "dm")
-    assert get("over dm", "bptt", kind=MAIN) == pytest.approx(tuple(gap.tolist()))
-    nearer = (near(record, "mtt") - near(record, "dm")).mean(1)
-    assert get("nearer than dm", "mtt") == pytest.approx(tuple(nearer.tolist()))
-    assert len(get("norm", "gm")) == 1
-    after = recognized(record, LONG, "dm")
-    below = level(record, LONG, "test") - after
-    assert get("below test", "dm", kind=LONG) == pytest.approx(tuple(below.tolist()))
-    fallen = recognized(record, "convnet", "dm") - after
-    assert get("falls", "dm") == pytest.approx(tuple(fallen.tolist()))
-    leak = [recognized(record, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
-    assert get("leak of starts", "dm") == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
+
+    def flat(each: torch.Tensor) -> Any:
+        return pytest.approx(tuple(each.flatten().tolist()))
+
+    of = partial(of_sets, record, "convnet")
+    assert of("bptt").shape == (2, 2), "a column for each set"
+    assert get("over dm", "bptt", kind=MAIN) == flat(of("bptt") - of("dm"))
+    assert get("nearer than dm", "mtt") == flat(near(record, "mtt") - near(record, "dm"))
+    assert len(get("norm", "gm")) == 2, "one network has a partner, on two sets"
+    after = of_sets(record, LONG, "dm")
+    below = level(record, LONG, "test")[:, None] - after
+    assert get("below test", "dm", kind=LONG) == flat(below)
+    assert get("falls", "dm") == flat(of("dm") - after)
+    own, other = (of("dm", version="start", half=h) for h in ("own", "other"))
+    assert get("leak of starts", "dm") == flat(own - other)
+    assert recognized(record, "convnet", "bptt").tolist() == of("bptt").mean(1).tolist()
 
 
 def test_a_kind_that_was_not_trained_has_no_findings(record: Record) -> None:

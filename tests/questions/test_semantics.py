@@ -23,6 +23,7 @@ from ddlib.questions.semantics.findings import findings
 from ddlib.questions.semantics.single_images import TakenApart, reliability
 from ddlib.questions.shared.permutation import association, likeness, permutation_test
 from ddlib.questions.shared.pixels import border, pixels_of
+from ddlib.questions.traits.photographs import measure
 from ddlib.seeds import generator
 from ddlib.training import logits, train
 
@@ -166,20 +167,43 @@ def test_findings_of_a_made_up_record(record: Record) -> None:
     assert found(table, "spurious other", "dm", None) == (0.25,) * 2
 
 
-@pytest.mark.parametrize("draw", [figures.meaning, figures.spurious_color])
-def test_figures_say_their_scale_and_leave_no_panel_empty(record: Record, draw) -> None:
-    for scale in ("fast", "laptop"):
-        figure = draw(replace(record, profile=scale))
-        assert "drawn shapes" in figure.get_suptitle()
-        assert all(axis.has_data() for axis in figure.axes)
+@pytest.fixture
+def photographs() -> Record:
+    return load_record("cifar10x16-traits")
 
 
-def test_mean_of_each_method_is_drawn_where_it_was_found(record: Record) -> None:
-    axis = figures.meaning(record).axes[1]
+@pytest.mark.parametrize("draw", [figures.meaning, figures.beyond])
+def test_figures_say_both_scales_and_leave_no_panel_empty(
+    record: Record, photographs: Record, draw
+) -> None:
+    figure = draw(record, photographs)
+    assert "drawn shapes" in figure.get_suptitle()
+    assert "convnet-quarter" in figure.get_suptitle()
+    assert all(axis.has_data() for axis in figure.axes)
+    labels = [t.get_text() for t in figure.axes[1].get_yticklabels()]
+    assert labels == [*measure(torch.rand(2, 3, 8, 8)), "cluster"]
+
+
+def test_mean_of_each_method_is_drawn_where_it_was_found(
+    record: Record, photographs: Record
+) -> None:
+    """And a pale point is the mean of a set over its classes."""
+    axis = figures.meaning(record, photographs).axes[0]
     bold = [line for line in axis.lines if line.get_label() == LOOKS["dm"].label]
     where = {"level": 0.0, "method": "dm", "attribute": "color", "meaning": "measured"}
-    found = record.rows(condition="association", place="other", **where)["association"]
-    assert bold[0].get_xdata() == pytest.approx([found.mean()])
+    found = record.rows(condition="association", place="own", **where)
+    assert bold[0].get_xdata() == pytest.approx([found["association"].mean()])
+    each = found.groupby("set")["association"].mean().tolist()
+    pale = [list(line.get_xdata()) for line in axis.lines if line.get_alpha()]
+    assert any(values == pytest.approx(each) for values in pale)
+
+
+def test_sets_are_held_against_random_images(record: Record, photographs: Record) -> None:
+    axis = figures.beyond(record, photographs).axes[0]
+    found = findings(record).query("contrast == 'beyond' and method == 'dm'")
+    each = found.query("attribute == 'color'").groupby("set")["value"].mean().tolist()
+    pale = [list(line.get_xdata()) for line in axis.lines if line.get_alpha()]
+    assert any(values == pytest.approx(each) for values in pale)
 
 
 def test_helped_images_are_drawn_in_three_blocks() -> None:

@@ -16,7 +16,6 @@ from ddlib.experiment.claims import values_of
 from ddlib.experiment.records import Record, load_record
 from ddlib.questions.shared.permutation import association, likeness
 from ddlib.questions.traits import experiment as traits
-from ddlib.questions.traits import figures
 from ddlib.questions.traits.findings import findings
 from ddlib.questions.traits.photographs import (
     PROMPTS,
@@ -159,12 +158,3 @@ def test_findings_of_a_made_up_record(record: Record) -> None:
     table.loc[table.index[bptt][0], "association"] = float("nan")  # all images in one cluster
     assert found("meaning") == pytest.approx((0.3, 0.4))
     assert found("beyond") == pytest.approx((0.2, 0.3))
-
-
-def test_figure_says_its_scale_and_shows_every_trait(record: Record) -> None:
-    assert record.rows(condition="asked")["networks"].tolist() == [2]
-    figure = figures.meaning(record)
-    assert "fast scale: data of the package" in figure.get_suptitle()
-    assert "convnet-tiny" in figure.get_suptitle()
-    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
-    assert labels == [*measure(torch.rand(2, 3, 8, 8)), "cluster"]

@@ -2,12 +2,14 @@
 
 from dataclasses import asdict, replace
 from itertools import combinations
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from helpers import toy_data
+from matplotlib.axes import Axes
 
 import ddlib
 from ddlib.experiment.asking import ask
@@ -25,10 +27,12 @@ from ddlib.questions.transfer.findings import (
     agreement,
     clipping_helps,
     costs,
+    distilled,
     findings,
     gains,
     kept,
     orders,
+    part_of_home,
     rate_helps,
     tau,
 )
@@ -177,11 +181,14 @@ def test_findings_by_hand() -> None:
     assert of("gain", architecture="vit-narrow") == (6, 6, 3, 3), "the mean of both methods"
     assert of("gain", architecture="convnet") == (15, 15, 15, 15)
     assert of("chosen gain", "herding", architecture="others") == (4 - 6, 4 - 6, -3, -3)
-    assert of("same order") == (-1, -1), "one value for each architecture"
+    assert of("same order") == (-1,) * 4, "one value for each architecture and set"
+    by_set = found[(found["contrast"] == "lose more") & (found["method"] == "unrolled")]
+    means = by_set.groupby("architecture", sort=False)["value"].mean().tolist()
     dm, bptt, herding = (50 - 30, 50 - 37.5), (100 + 50, 100 - 7.5), (15 - 20, 15 - 10)
-    assert of("lose more", "unrolled") == (bptt[0] - dm[0], bptt[1] - dm[1])
-    distilled = [(dm[i] + bptt[i]) / 2 - herding[i] for i in (0, 1)]
-    assert of("lose more") == pytest.approx(distilled)
+    assert means == [bptt[0] - dm[0], bptt[1] - dm[1]]
+    assert by_set["set"].tolist() == [0, 1, 0, 1]
+    distilled = fmean((dm[i] + bptt[i]) / 2 - herding[i] for i in (0, 1))
+    assert fmean(of("lose more")) == pytest.approx(distilled)
     assert of("costs", architecture="norm") == pytest.approx((75 + 15, 75 + 15, 75 + 5, 75 + 5))
     assert of("costs", architecture="architecture") == (), "no kind with the norm of a ConvNet"
     assert of("clipping") == (0, 1, -2.5, -1.5)
@@ -229,8 +236,8 @@ def test_the_table_prints_mean_and_spread_of_each_gain() -> None:
     axis = figures.gain_table(made_up(ACCURACY, CEILING)).axes[0]
     found = {t.get_position(): t.get_text() for t in axis.texts}
     assert len(found) == 9
-    assert found[1, 0] == "+10.0 ± 0.0"
-    assert found[0, 1] == "+2.0 ± 1.2", "gains of 1, 1, 3 and 3 points"
+    assert found[1, 0] == "+10.0\n± 0.0"
+    assert found[0, 1] == "+2.0\n± 1.2", "gains of 1, 1, 3 and 3 points"
     names = ["convnet", "convnet-none", "vit-narrow"]
     assert [t.get_text() for t in axis.get_yticklabels()] == names
     assert "n = 4 (sets: 2, networks for each: 2)" in axis.get_xlabel()
@@ -239,25 +246,55 @@ def test_the_table_prints_mean_and_spread_of_each_gain() -> None:
 def test_groups_of_architectures_are_parted() -> None:
     """Home, another norm, another kind: one row of each here."""
     made = made_up(ACCURACY, CEILING)
-    table, runs = (f(made).axes[0].lines for f in (figures.gain_table, figures.gain_runs))
+    table, rows = (f(made).axes[0].lines for f in (figures.gain_table, figures.three_numbers))
     assert [line.get_ydata()[0] for line in table] == [0.5, 1.5]
-    gray = [line.get_ydata()[0] for line in runs if line.get_color() == GRAY]
+    gray = [line.get_ydata()[0] for line in rows if line.get_color() == GRAY]
     assert gray == [0.5, 1.5]
 
 
-@pytest.mark.parametrize("draw", ["gain_runs", "kept_runs"])
-def test_every_run_is_a_point_at_its_architecture(draw: str) -> None:
-    made = made_up(ACCURACY, CEILING)
-    axis = getattr(figures, draw)(made).axes[0]
-    points = {
+def pale(axis: Axes) -> set[tuple[float, int]]:
+    """Single values, with the row in which they stand."""
+    return {
         (round(float(x), 3), round(float(y)))
         for line in axis.lines
-        if line.get_marker() != "None"
+        if line.get_alpha()
         for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
     }
-    values = accuracies(made) if draw == "gain_runs" else kept(made).drop(columns="random")
-    rows = enumerate(some for _, some in values.groupby("architecture", sort=False))
-    assert points == {(round(x, 3), row) for row, some in rows for x in np.ravel(some)}
-    hollow = [line for line in axis.lines if line.get_markerfacecolor() == "none"]
-    drawn = sorted(x for line in hollow for x in line.get_xdata())
-    assert drawn == pytest.approx(sorted(np.ravel(values.xs(1, level="set")))), "second sets"
+
+
+def test_every_set_is_a_point_at_its_architecture() -> None:
+    made = made_up(ACCURACY, CEILING)
+    share = kept(made).drop(columns="random").groupby(["architecture", "set"], sort=False).mean()
+    rows = enumerate(some for _, some in share.groupby("architecture", sort=False))
+    expected = {(round(x, 3), row) for row, some in rows for x in np.ravel(some)}
+    assert pale(figures.kept_by_set(made).axes[0]) == expected
+    drawn = pale(figures.three_numbers(made).axes[0])
+    random = accuracies(made)["random"].groupby(["architecture", "set"], sort=False).mean()
+    assert {(round(x, 3), i // 2) for i, x in enumerate(random)} <= drawn
+    ceilings = made.rows(condition="ceiling")["accuracy"]
+    assert {round(float(x), 3) for x in ceilings} <= {x for x, _ in drawn}
+
+
+def test_what_is_lost_by_architecture_is_a_point_a_set() -> None:
+    made = made_up(ACCURACY, CEILING)
+    lost = costs(made)["norm"][distilled(made)].mean(axis=1).groupby("set").mean()
+    drawn = [x for x, row in pale(figures.what_costs(made).axes[0]) if row == 0]
+    assert sorted(drawn) == pytest.approx(sorted(lost), abs=1e-3)
+
+
+def test_the_order_stands_on_what_chance_gives() -> None:
+    made = made_up(ACCURACY, CEILING)
+    axis = figures.order(made).axes[0]
+    points = next(line for line in axis.lines if line.get_marker() == "o")
+    assert list(points.get_xdata()) == pytest.approx(list(agreement(made)))
+
+
+def test_part_of_home_is_by_set() -> None:
+    made = made_up(ACCURACY, CEILING)
+    found = part_of_home(made)
+    gain = gains(made)
+    method, number = found["method"][0], found["set"][0]
+    away = gain.loc[list(made.settings["norms"])].xs(number, level="set")[method].mean()
+    home = gain.loc[made.settings["home"]].xs(number, level="set")[method].mean()
+    assert found["value"][0] == pytest.approx(100 * away / home)
+    assert set(found["method"]) == set(distilled(made))

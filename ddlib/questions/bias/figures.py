@@ -1,193 +1,200 @@
-"""Figures of bias: how much networks go by the color, and what the sets look like."""
+"""Figures of bias: how much networks go by the color, and against what that is held."""
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
-import torch
-from jaxtyping import Float
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from ddlib.experiment.records import Record
-from ddlib.plots.sets import images
-from ddlib.plots.style import LOOKS, finish, name_rows
-from ddlib.questions.bias.experiment import IPC, METRICS
+from ddlib.plots.marks import lines, strip
+from ddlib.plots.style import GRAY, LOOKS, SMALL, Look, finish, legend_below, panels
+from ddlib.questions.bias.experiment import IPC
 from ddlib.questions.bias.findings import (
     expected_own,
+    findings,
     gap,
+    moved,
     of_all,
     of_method,
-    of_random,
     percent,
-    pictures,
 )
-from ddlib.questions.shared.arrays import as_array
 
-NAMES = {
-    "aligned": "right, color of the class",
-    "conflict": "right, another color",
-    "color": "another color: taken for its class",
+# A reader can follow six series with all real images; gradient matching stands here without
+# augmentation, and herding and DSA beside all others in `baselines`.
+DRAWN = ("random", "mtt", "dm", "bptt", "dc")
+BESIDE = {
+    "full": Look("all real images", "#000000", "*"),
+    "random": Look("random images, as few", "#7F7F7F", "o"),
+    "start": Look("the images it began with", "#B09A74", "h"),
 }
 CHANGES = {
     "plain": "no augmentation",
     "colorless": "no color change",
     "even": "from even colors",
-    "harder": "10 times the image rate",
-    "softer": "a tenth of the image rate",
+    "harder": "rate × 10",
+    "softer": "rate / 10",
 }
+STEPS, REMEDIES = ("mtt-harder", "dm-harder", "dc-softer"), ("random-even", "dm-even")
+AUGMENTED = ("dm-plain", "dm-colorless", "dsa-colorless")
+CHANCE = "chance that a training image\nwears the color of its class"
 
 
-def _line(
-    axis: Axes, x: Sequence[int | float], runs: Float[Tensor, "x *n"], method: str, shift: float = 0
-) -> None:
-    """The mean over all runs as a line, each run as a pale point."""
-    look = LOOKS[method]
-    moved = [one + shift for one in x]
-    for at, some in zip(moved, runs.flatten(1).tolist(), strict=True):
-        axis.plot([at] * len(some), some, look.marker, color=look.color, alpha=0.2, markersize=3)
-    style = "--" if method in ("herding", "dsa", "start") else "-"
-    means = runs.flatten(1).mean(1)
-    axis.plot(
-        moved, means, look.marker, linestyle=style, color=look.color, label=look.label, markersize=5
-    )
+def _drawn(record: Record) -> list[str]:
+    return [method for method in DRAWN if method in record.settings["methods"]]
 
 
-def _methods(record: Record) -> list[str]:
-    return ["real", *record.settings["methods"]]
-
-
-def _whole(record: Record, level: float) -> Float[Tensor, "set metric net"]:
-    """Networks on all real images, after as many steps as those on sets."""
-    return of_all(record, record.settings["steps"], level)
-
-
-def _own(record: Record, method: str) -> Float[Tensor, "level set"]:
-    """Percent of the pixels of each set that wear the color of their class."""
-    rows = record.table[record.table["variant"].isna() & (record.table["condition"] == "look")]
-    return as_array(rows[rows["method"] == method], "own", "level", "set")
-
-
-def _at(record: Record, method: str, level: float) -> Float[Tensor, "set metric net"]:
-    return _whole(record, level) if method == "real" else of_method(record, method, level)
+def _at(record: Record, method: str, level: float) -> list[float]:
+    """The gap of each set, the mean over its networks; "real": of networks on all images."""
+    steps = record.settings["steps"]
+    found = of_all(record, steps, level) if method == "real" else of_method(record, method, level)
+    return gap(found).mean(-1).tolist()
 
 
 def gaps(record: Record) -> Figure:
-    """The gap of every method over the strength of the tie between color and class."""
-    figure, axis = plt.subplots(figsize=(6.8, 3.8), layout="constrained")
-    levels = record.settings["levels"]
-    for i, method in enumerate(_methods(record)):
-        runs = [gap(_at(record, method, level)).flatten() for level in levels]
-        _line(axis, list(levels), torch.stack(runs), method, 0.006 * (i - 4))
-    axis.axhline(0, color="#999999", linewidth=0.8)
-    axis.set_xlabel("chance that a training image wears the color of its class")
+    """The gap over the strength of the tie between color and class; a pale line is a set."""
+    table = pd.DataFrame(
+        {"method": method, "level": level, "set": i, "gap": value}
+        for method in ("real", *_drawn(record))
+        for level in record.settings["levels"]
+        for i, value in enumerate(_at(record, method, level))
+    )
+    figure, (axis,) = panels(height=3.6)
+    lines(axis, table, "level", "gap", each=["set"])
+    axis.axhline(0, color=GRAY, linewidth=0.8)
+    axis.set_xlabel(CHANCE)
     axis.set_ylabel("gap, points")
-    axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_below(figure)
     return finish(figure, [axis], record.scale)
 
 
-def groups(record: Record) -> Figure:
-    """The three measures over the strength of the tie, a panel for each."""
-    figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.4), sharey=True, layout="constrained")
-    levels = record.settings["levels"]
-    for row, (axis, metric) in enumerate(zip(axes, METRICS, strict=True)):
-        for i, method in enumerate(_methods(record)):
-            runs = [_at(record, method, level)[:, row].flatten() for level in levels]
-            _line(axis, list(levels), torch.stack(runs), method, 0.006 * (i - 4))
-        axis.set_title(NAMES[metric], fontsize=9)
-        axis.set_xlabel("chance of the class's color", fontsize=8)
-    axes[0].set_ylabel("percent of the drawings")
-    axes[2].legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return finish(figure, list(axes), record.scale)
+def baselines(record: Record) -> Figure:
+    """How much larger the gap of each source is than that of three baselines; a point a set."""
+    found = findings(record).query("contrast == 'over'")
+    found = found[found["method"].isin(_learned_last(record))]
+    means = found.groupby(["method", "beside", "set"], sort=False)["value"].mean().reset_index()
+    figure, (axis,) = panels(height=3.8)
+    names = {method: LOOKS[method].label for method in means["method"].unique()}
+    strip(axis, means, "value", by="beside", names=names, looks=BESIDE)
+    axis.axvline(0, color=GRAY, linewidth=1)
+    axis.set_xlabel(f"points of gap beyond a baseline, at chance {record.settings['level']}")
+    legend_below(figure)
+    return finish(figure, [axis], record.scale)
+
+
+def _learned_last(record: Record) -> list[str]:
+    """All sources but the baselines, chosen ones first."""
+    return [method for method in record.settings["methods"] if method not in ("random", "start")]
 
 
 def paths(record: Record, level: float) -> Figure:
     """Both accuracies of networks on all real images as they train, and where the sets end."""
-    figure, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+    figure, (axis,) = panels(height=3.6)
     marks = record.settings["marks"]
-    path = torch.stack([of_all(record, mark, level).mean((0, 2)) for mark in marks], 1)
-    axis.plot(path[0], path[1], ".-", color=LOOKS["real"].color, linewidth=1)
-    for mark, x, y in zip(marks, *path[:2].tolist(), strict=True):
+    path = [of_all(record, mark, level).mean((0, 2))[:2].tolist() for mark in marks]
+    x, y = zip(*path, strict=True)
+    real = LOOKS["real"]
+    axis.plot(x, y, ".-", color=real.color, linewidth=1, label=f"{real.label}, step by step")
+    for mark, *at in list(zip(marks, x, y, strict=True))[:-1]:  # the last ones lie together
         axis.annotate(
-            f"{mark}", (x, y), (-4, 4), textcoords="offset points", fontsize=7, ha="right"
+            f"{mark}", at, (-4, 4), textcoords="offset points", fontsize=SMALL, ha="right"
         )
-    axis.plot([], [], ".-", color="black", label=f"{LOOKS['real'].label}, step by step")
-    for method in record.settings["methods"]:
-        x, y = of_method(record, method, level)[:, :2].movedim(1, 0).flatten(1)
-        look = LOOKS[method]
-        axis.plot(x, y, look.marker, color=look.color, alpha=0.25, markersize=4)
-        axis.plot(x.mean(), y.mean(), look.marker, color=look.color, label=look.label)
+    for method in _drawn(record):
+        look, ends = LOOKS[method], of_method(record, method, level)[:, :2].mean(-1)
+        axis.plot(*ends.T, look.marker, color=look.color, label=look.label, alpha=0.8)
     axis.set_xlabel("right on drawings in the color of their class, percent")
     axis.set_ylabel("right in another color, percent")
-    axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_below(figure)
     return finish(figure, [axis], record.scale)
 
 
 def sizes(record: Record) -> Figure:
     """The gap over the number of random images, all methods of one size beside it."""
-    figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
     level, sizes = record.settings["level"], record.settings["sizes"]
-    runs = [gap(percent(record, condition="size", size=size)).flatten() for size in sizes]
-    _line(axis, list(sizes), torch.stack(runs), "random")
-    for i, method in enumerate(s for s in record.settings["methods"] if s != "random"):
-        look, mean = LOOKS[method], gap(of_method(record, method, level)).mean()
-        axis.plot(IPC * 1.12 ** (i + 1), mean, look.marker, color=look.color, label=look.label)
-    full = float(gap(_whole(record, level)).mean())
-    axis.axhline(full, color="black", linewidth=1, label=LOOKS["real"].label)
+    table = pd.DataFrame(
+        {"method": "random", "size": size, "set": i, "gap": value}
+        for size in sizes
+        for i, value in enumerate(gap(percent(record, condition="size", size=size)).mean(-1))
+    ).astype({"gap": float})
+    figure, (axis,) = panels(height=3.4)
+    lines(axis, table, "size", "gap", each=["set"])
+    for i, method in enumerate(m for m in _drawn(record) if m != "random"):
+        look, values = LOOKS[method], _at(record, method, level)
+        at = [IPC * 1.15 ** (i + 1)] * len(values)
+        axis.plot(at, values, look.marker, color=look.color, label=look.label, alpha=0.8)
+    full = _at(record, "real", level)
+    axis.axhline(sum(full) / len(full), color="black", linewidth=1, label=LOOKS["real"].label)
     axis.set_xscale("log")
     axis.set_xticks(sizes, [str(size) for size in sizes])
     axis.minorticks_off()
     axis.set_xlabel(f"images per class (sets of {IPC} moved to the right)")
     axis.set_ylabel(f"gap at chance {level}, points")
-    axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_below(figure)
     return finish(figure, [axis], record.scale)
 
 
-def controls(record: Record) -> Figure:
-    """The gap of each variant beside the set that it is a variant of."""
-    variants = record.settings["variants"]
-    bases = list(dict.fromkeys(v.split("-")[0] for v in variants))
-    rows = [(b, v) for b in bases for v in ("", *(v for v in variants if v.split("-")[0] == b))]
-    figure, axis = plt.subplots(figsize=(6.4, 0.36 * len(rows) + 1.2), layout="constrained")
-    level, names = record.settings["level"], []
-    for row, (base, variant) in enumerate(rows):
-        where = {"condition": "variant", "variant": variant}
-        found = percent(record, **where) if variant else _at(record, base, level)
-        look, runs = LOOKS[base], gap(found).flatten()
-        axis.plot(runs, [row] * len(runs), look.marker, color=look.color, alpha=0.3)
-        axis.plot(runs.mean(), row, "|", color="black", markersize=14)
-        names.append(CHANGES[variant.split("-")[1]] if variant else look.label)
-    random, full = (float(gap(f(record, level)).mean()) for f in (of_random, _whole))
-    axis.axvline(random, color="#7F7F7F", linewidth=1, label="random")
-    axis.axvline(full, color="black", linewidth=1)
-    name_rows(axis, names)
-    axis.set_xlabel(
-        f"gap at chance {level}, points: pale each run, bar their mean\n"
-        "vertical lines: all real images (black), random images of the same size (gray)",
-        fontsize=8,
-    )
+def distance(record: Record) -> Figure:
+    """What distilling added to the gap: by how far images moved, and with other step sizes.
+
+    Left a point is a set, at the distance of the images of its method that were kept. Right each
+    pair of rows is one method at its rate and at another one.
+    """
+    methods, level = record.settings["methods"], record.settings["level"]
+    far = dict(zip(methods, moved(record).tolist(), strict=True))
+    figure, axes = panels(2, height=3.8, width_ratios=(1, 0.7))
+    for method in (m for m in _learned_last(record) if m != "herding"):
+        look = LOOKS[method]
+        mine, begun = (_at(record, m, level) for m in (method, "start"))
+        added = [a - b for a, b in zip(mine, begun, strict=True)]
+        axes[0].plot(
+            [far[method]] * len(added), added, look.marker, color=look.color, label=look.label,
+            markerfacecolor="white" if method == "dsa" else look.color,
+        )  # fmt: skip
+    axes[0].axhline(0, color=GRAY, linewidth=1)
+    axes[0].set_xlim(left=0)
+    axes[0].set_xlabel("distance from the first images\n(gray levels of 255)")
+    axes[0].set_ylabel("points of gap added to\nthat of the first images")
+    _variants(axes[1], record, STEPS)
+    legend_below(figure)
+    return finish(figure, axes, record.scale)
+
+
+def remedies(record: Record) -> Figure:
+    """The gap with other augmentation, and from even colors, each below what it is a variant of."""
+    figure, (axis,) = panels(height=3.4)
+    _variants(axis, record, (*REMEDIES, *AUGMENTED))
+    axis.axvline(0, color=GRAY, linewidth=1)
+    legend_below(figure)
     return finish(figure, [axis], record.scale)
+
+
+def _variants(axis: Axes, record: Record, chosen: Sequence[str]) -> None:
+    """Rows of gaps: a method, and below it its variants; a point a set."""
+    some = [variant for variant in chosen if variant in record.settings["variants"]]
+    level, rows, names = record.settings["level"], [], {}
+    for base in dict.fromkeys(variant.split("-")[0] for variant in some):
+        for row in (base, *(v for v in some if v.split("-")[0] == base)):
+            if row == base:
+                values = _at(record, base, level)
+            else:
+                values = gap(percent(record, condition="variant", variant=row)).mean(-1).tolist()
+            rows += [{"row": row, "method": base, "gap": value} for value in values]
+            names[row] = CHANGES[row.split("-")[1]] if row != base else LOOKS[base].label
+    strip(axis, pd.DataFrame(rows), "gap", rows="row", by="method", names=names)
+    axis.set_xlabel(f"gap, points\n(chance {level})")
 
 
 def colors(record: Record) -> Figure:
-    """How much of what has color in a set wears the color of its class."""
-    figure, axis = plt.subplots(figsize=(6.8, 3.4), layout="constrained")
+    """How much of what has color in a set wears the color of its class; a pale line is a set."""
     levels = list(record.settings["levels"])
-    axis.plot(
-        levels, expected_own(levels, 5), "-", color="black", linewidth=1, label="all real images"
-    )
-    for i, method in enumerate(record.settings["methods"]):
-        _line(axis, levels, _own(record, method), method, 0.006 * (i - 4))
-    axis.set_xlabel("chance that a training image wears the color of its class")
-    axis.set_ylabel("pixels in the class's color,\npercent of all with color")
-    axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    own = record.rows(condition="look")
+    own = own[own["variant"].isna()] if "variant" in own else own
+    table = pd.concat([own[own["method"] == m] for m in ("herding", *_drawn(record)) if m != "mtt"])
+    figure, (axis,) = panels(height=3.4)
+    lines(axis, table, "level", "own", each=["set"])
+    expected = expected_own(levels, 5)
+    axis.plot(levels, expected, "-", color="black", linewidth=1, label=LOOKS["real"].label)
+    axis.set_xlabel(CHANCE)
+    axis.set_ylabel("percent of colored pixels\nin the color of the class")
+    legend_below(figure)
     return finish(figure, [axis], record.scale)
-
-
-def sets(record: Record, classes: tuple[str, ...]) -> Figure:
-    """The first two images of each class of each method, where the color nearly gives it away."""
-    panels = {}
-    for method, kept in pictures(record).items():
-        shown = kept.unflatten(0, (len(classes), -1))
-        panels[LOOKS[method].label] = shown[:, :2].flatten(0, 1) / 255
-    return images(panels, classes, width=4.5)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ddlib.experiment.cells import Label
 from ddlib.experiment.records import Record
-from ddlib.questions.bias.colors import HUES
 from ddlib.questions.bias.experiment import EARLY, IPC, METRICS
 from ddlib.questions.shared.arrays import as_array
 
@@ -63,24 +62,6 @@ def expected_own(levels: Sequence[float], classes: int) -> list[float]:
     [20.0, 60.0, 100.0]
     """
     return [100 * (s + (1 - s) / classes) for s in levels]
-
-
-def repainted(record: Record) -> Float[Tensor, "method image"]:
-    """How much of the color of its class each image that began in another one has taken on.
-
-    In percent of what an image has on average that began in the color of its class: 0 as at the
-    start, 100 as an aligned image. It needs `start`, and looks at the images that are kept.
-    """
-    kept, classes = pictures(record), len(HUES)
-    shown = torch.stack(list(kept.values())).float() / 255
-    labels = torch.arange(classes).repeat_interleave(shown.shape[1] // classes)
-    vivid = (shown - shown.mean(2, keepdim=True)).mean((3, 4))  # method, image, channel
-    begun = list(kept).index("start")
-    conflicting = (vivid[begun] @ HUES.T).argmax(1) != labels
-    own = (vivid * HUES[labels]).sum(2)
-    before = own[begun][conflicting]
-    full = own[begun][~conflicting].mean()
-    return 100 * (own[:, conflicting] - before) / (full - before)
 
 
 def moved(record: Record) -> Float[Tensor, " method"]:

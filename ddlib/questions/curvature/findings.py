@@ -1,5 +1,7 @@
 """How curved the loss is beside that on real images, and what a turn on a set still gains."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -32,8 +34,46 @@ def curves(record: Record, method: str) -> list[Float[Tensor, "net step draw"]]:
     return [values[0].mean(-1), *values[1:]]
 
 
+def ratios(record: Record) -> pd.DataFrame:
+    """The trace of each network on each set by step: trace; ratio to that on its real samples;
+    scaled, the same ratio with both traces divided by the uncertainty there.
+    """
+    rows = record.rows(condition="curvature")
+    methods, steps = named(rows, "method"), named(rows, "step")
+    real, _, vague = (c.mean(-1, keepdim=True) for c in curves(record, "real"))  # of both samples
+    tidy = []
+    for method in methods:
+        trace, _, unsure = curves(record, method)
+        ratio = trace / real
+        for (i, j, k), value in _entries(trace):
+            one = {"network": i, "method": method, "set": k, "step": steps[j], "trace": value}
+            of = {"ratio": ratio[i, j, k].item()}
+            of["scaled"] = of["ratio"] * (vague[i, j, 0] / unsure[i, j, k]).item()
+            tidy.append(one | of)
+    return pd.DataFrame(tidy)
+
+
+def gained(record: Record, turn: int) -> pd.DataFrame:
+    """What `gains` says, a row a network, set and start; `more`: than on the random sets there."""
+    starts = named(record.rows(condition="turn", turn=turn), "step")
+    each = gains(record, turn)
+    usual = each["random"].mean(-1, keepdim=True)
+    return pd.DataFrame(
+        {"network": i, "method": method, "set": k, "start": starts[j], "gain": value,
+         "more": value - usual[i, j, 0].item()}
+        for method, values in each.items()
+        for (i, j, k), value in _entries(values)
+    )  # fmt: skip
+
+
+def _entries(values: Float[Tensor, "net step draw"]) -> Iterator[tuple[list[int], float]]:
+    """Each entry of an array with its place."""
+    for place in (~values.isnan()).nonzero().tolist():
+        yield place, values[tuple(place)].item()
+
+
 def findings(record: Record) -> pd.DataFrame:
-    """One number for each network, the mean over both sets, by contrast and method.
+    """One number for each network and set, by contrast and method.
 
     As a share of the trace on real images: peak, above: the trace is higher, at its highest and at
     the last moment. below, scaled, equal: it is lower, at the last moment, there divided by
@@ -61,8 +101,9 @@ def findings(record: Record) -> pd.DataFrame:
         found["fades", method] = more[:, 0] - more[:, -1]
         found["costs", method] = -gained[method][:, -1]
     tidy = [
-        {"contrast": contrast, "method": method, "network": i, "value": value}
+        {"contrast": contrast, "method": method, "network": i, "set": s, "value": value}
         for (contrast, method), values in found.items()
-        for i, value in enumerate(values.mean(1).tolist())
+        for i, each in enumerate(values.tolist())
+        for s, value in enumerate(each)
     ]
     return pd.DataFrame(tidy)

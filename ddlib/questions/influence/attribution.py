@@ -106,21 +106,3 @@ def datamodeling_score(
     parts, for each test image.
     """
     return -(left @ table)
-
-
-def costs(steps: int, n: int, t: int, classes: int, stops: int, others: int) -> dict[str, int]:
-    """Passes of one image through the network that each table takes, most of them both ways.
-
-    A training takes `steps` passes of n images. `others` counts the other networks of a mean.
-    """
-    training, both = steps * n, n + t
-    return {
-        "leave-one-out": (n + 1) * training,
-        "other networks": others * (n + 1) * training,
-        "gradients, end": training + both,
-        "gradients, along": training + stops * both,
-        "inverse curvature": training + both + n * classes,
-        "features": training + both,
-        "pixels": 0,
-        "own class": 0,
-    }

@@ -1,6 +1,7 @@
 """Whom single images help, whether it repeats, and how well cheap substitutes guess it."""
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 
 import pandas as pd
 import torch
@@ -66,6 +67,79 @@ def of_rounds(record: Record, method: str) -> dict[str, Tensor]:
     return found
 
 
+def in_rounds(record: Record) -> pd.DataFrame:
+    """A row a method and round of the usual network, means over its images and networks.
+
+    In percent: own, test images of the class among the helped; distinct, different ones in all
+    lists of the class; overlap, how many come back in the other network. repeat: rank correlation
+    with the other network over test images of the class. Both for the same image and another one.
+    """
+    rows = record.rows(condition="round").assign(
+        own=lambda t: [100 * float(shares.mean()) for shares in t["shares"]],
+        distinct=lambda t: 100 * t["distinct"],
+    )
+    lists = rows.groupby(["method", "round"], sort=False)[["own", "distinct"]].mean()
+    both = record.rows(condition="rounds").set_index(["method", "round"])
+    for name, scale in (("repeat", 1), ("overlap", 100)):
+        each = torch.stack([pair.mean(0) for pair in both[name]]) * scale
+        lists[f"{name} same"], lists[f"{name} other"] = (
+            pd.Series(column.tolist(), both.index) for column in each.unbind(1)
+        )
+    return lists.reset_index()
+
+
+def beyond_photographs(record: Record, sets: int) -> pd.DataFrame:
+    """By method, round and set: how much better an image of a set is told from others of its class
+    in another network than a photograph of the same round is (`more`, of rank correlations).
+
+    Sets take turns, so round r has set r modulo the number of `sets`.
+    """
+    table = in_rounds(record)
+    told = table["repeat same"] - table["repeat other"]
+    photographs = told[table["method"] == "random"].to_numpy()
+    usual = dict(zip(table.loc[table["method"] == "random", "round"], photographs, strict=True))
+    return table[["method", "round"]].assign(
+        set=table["round"] % sets, more=told - table["round"].map(usual)
+    )
+
+
+def by_chance(record: Record) -> dict[str, float]:
+    """What test images drawn at random would show of each, in the units of `in_rounds`."""
+    drawn = record.rows(condition="round")["chance"].mean()
+    top = 100 * TOP / len(record.arrays["test"])
+    return {
+        "own": 100 * chance(record), "distinct": 100 * float(drawn), "repeat": 0.0, "overlap": top
+    }  # fmt: skip
+
+
+def instruments(record: Record) -> pd.DataFrame:
+    """How an image is told from its class, and its noise, in two widths of network.
+
+    beyond: rank correlation with another network of the same image, less that of another image;
+    noise: what a nudge of the first weights changes, in percent of what leaving out changes.
+    """
+    tidy, usual = [], record.rows(condition="usual").set_index("method")["nudged"]
+    of_usual = record.rows(condition="round")
+    for method in named(record.rows(condition="rounds"), "method"):
+        spread = of_usual.loc[of_usual["method"] == method, "spread"].iloc[0]  # which was nudged
+        noise = [100 * usual[method] / spread]
+        found = of_rounds(record, method)["image usual"].tolist()
+        tidy += _wide({"method": method, "width": "usual"}, found, noise)
+    for method in named(record.rows(condition="network"), "method"):
+        narrow = of_method(record, method)
+        noise = (100 * (1 - narrow["above"])).tolist()
+        tidy += _wide({"method": method, "width": "narrow"}, narrow["image"].tolist(), noise)
+    return pd.DataFrame(tidy)
+
+
+def _wide(
+    labels: dict[str, str], beyond: list[float], noise: list[float]
+) -> list[dict[str, object]]:
+    """A row for each value of one method in one width; a missing one is NaN."""
+    pairs = zip_longest(beyond, noise, fillvalue=torch.nan)
+    return [{**labels, "beyond": b, "noise": n} for b, n in pairs]
+
+
 def judged(record: Record) -> Iterator[tuple[dict[str, str], Tensor]]:
     """How well each attribution does, and how much better than the class alone."""
     rows = record.rows(condition="judged")
@@ -89,6 +163,7 @@ def _values(rows: pd.DataFrame, column: str) -> Tensor:
 def findings(record: Record) -> pd.DataFrame:
     """One number for each network, also of what pairs of networks say, or for each round.
 
+    Narrow networks all have the first set of a method; rounds take its sets in turn.
     own, own harmed: share of own class in the top, more than chance. hard: their place among the
     losses, above the middle. distinct: share of different ones, more than by chance. above: how far
     influence is above what a nudge does. repeat: rank correlation with another network.
@@ -105,8 +180,12 @@ def findings(record: Record) -> pd.DataFrame:
     found = [*_labelled(narrow), *_labelled(usual), *judged(record)]
     found += _labelled(_more(narrow, {name: f"{name} narrow more" for name in MORE}))
     found += _labelled(_more(usual, {f"{name} usual": f"{name} more" for name in IN_ROUNDS}))
+    sets = record.rows(condition="rounds").drop_duplicates("round")["set"].tolist()
+    turns = {name for values in usual.values() for name in values}
+    turns |= {f"{name} more" for name in IN_ROUNDS}
     rows = [
-        {**labels, "network": i, "value": value}
+        {**labels, "network": i, "set": sets[i] if labels["contrast"] in turns else 0}
+        | {"value": value}
         for labels, values in found
         for i, value in enumerate(values.tolist())
     ]

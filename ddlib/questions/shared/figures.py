@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from ddlib.experiment.cells import Label
 from ddlib.experiment.records import Record
 from ddlib.names import scale_of
-from ddlib.plots.style import LOOKS, SMALL, beside, closed, legend_below
+from ddlib.plots.marks import PALE
+from ddlib.plots.style import GRAY, LOOKS, SMALL, beside, closed, legend_below, name_rows
 from ddlib.questions.shared.arrays import named
 
 RELEASED = "released: CIFAR-10 at 32×32, one set of each method"
@@ -35,7 +36,8 @@ def beside_chance(
 ) -> None:
     """A row for each label of the column `by`: correlations of influence and likeness by method.
 
-    Single values are pale, means are not; a gray bar is the middle 95 % of shuffled means.
+    A pale point is a set, a full one the mean of a method; where a method has one set, that is the
+    mean over its classes. A gray bar is the middle 95 % of shuffled means.
     """
     found = record.rows(condition="association", **where)
     by_chance = record.rows(condition="chance", **where).set_index(["method", by])
@@ -45,12 +47,15 @@ def beside_chance(
             y, look = row + beside(i, len(methods)), LOOKS[method]
             low, high = (float(by_chance[end][method, name]) for end in ("low", "high"))
             axis.plot([low, high], [y, y], color="#BBBBBB", linewidth=5, solid_capstyle="butt")
-            mine = found[(found["method"] == method) & (found[by] == name)]["association"]
-            axis.plot(mine, [y] * len(mine), look.marker, color=look.color, alpha=0.25, ms=4)
+            mine = found[(found["method"] == method) & (found[by] == name)]
+            if "set" in mine:
+                each = mine.groupby("set")["association"].mean()
+                axis.plot(each, [y] * len(each), look.marker, color=look.color, alpha=PALE, ms=4)
             label = look.label if not row else None
-            axis.plot(mine.mean(), y, look.marker, color=look.color, label=label)
-    axis.set_yticks(range(len(names)), names)
-    axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.axvline(0, color="#555555", linewidth=0.8)
-    axis.set_xlabel("correlation of influence and likeness\n(gray: chance)", fontsize=8)
-    axis.locator_params(axis="x", nbins=6)
+            axis.plot(
+                mine["association"].mean(), y, look.marker, color=look.color, label=label, ms=6
+            )
+    name_rows(axis, names)
+    axis.axvline(0, color=GRAY, linewidth=1)
+    axis.set_xlabel("correlation of\ninfluence and likeness")
+    axis.locator_params(axis="x", nbins=5)

@@ -3,17 +3,42 @@
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-import matplotlib.pyplot as plt
 import pandas as pd
+import torch
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddlib.experiment.records import Record
-from ddlib.plots.marks import matrix
-from ddlib.plots.style import GRAY, LOOKS, finish, name_rows, panels
-from ddlib.questions.transfer.findings import accuracies, architectures, gains, kept
+from ddlib.plots.marks import matrix, strip
+from ddlib.plots.style import GRAY, LOOKS, SMALL, Look, finish, legend_below, name_rows, panels
+from ddlib.questions.transfer.experiment import MATCHING, UNROLLED
+from ddlib.questions.transfer.findings import (
+    accuracies,
+    agreement,
+    architectures,
+    costs,
+    distilled,
+    gains,
+    kept,
+    orders,
+)
+from ddlib.questions.transfer.protocols import two_way
+
+ByProtocol = tuple[Sequence[str], Float[Tensor, "m p s"]]
+SETS = MATCHING + UNROLLED
+THREE = {
+    "random": LOOKS["random"],
+    "herding": LOOKS["herding"],
+    "distilled": Look("distilled sets, mean of the methods", "#D55E00", "D"),
+    "ceiling": Look("10 times as many real images", "#000000", "*"),
+}
+PARTS = {
+    "method": Look("method", "#0072B2", "o"),
+    "protocol": Look("protocol", "#000000", "s"),
+    "interaction": Look("interaction", "#D55E00", "D"),
+    "noise": Look("interaction from noise alone", "#7F7F7F", "^"),
+}
 
 
 def gain_table(record: Record) -> Figure:
@@ -22,13 +47,13 @@ def gain_table(record: Record) -> Figure:
     names, methods = architectures(record), [str(method) for method in table]
     means = table.groupby("architecture", sort=False).mean()
     each = dict(list(table.groupby("architecture")))
-    figure, (axis,) = panels(width=0.9 * len(methods) + 2.1, height=0.4 * len(names) + 1.3)
+    figure, (axis,) = panels(width=0.66 * len(methods) + 1.9, height=0.46 * len(names) + 1.2)
     labels = [LOOKS[method].label.replace(" ", "\n") for method in methods]
     text = [[_mean(each[name][method]) for method in methods] for name in names]
     matrix(axis, means.to_numpy(), names, labels, text=text, center=0.0)
     for row in _group_starts(record):
         axis.axhline(row - 0.5, color="white", linewidth=4)
-    axis.set_xlabel(f"points above random images in the same network, {_runs(record)}")
+    axis.set_xlabel(f"points above random images in the same network,\n{_runs(record)}")
     return finish(figure, [], record.profile)
 
 
@@ -41,7 +66,7 @@ def _group_starts(record: Record) -> list[int]:
 
 
 def _mean(runs: pd.Series) -> str:
-    spread = f" ± {runs.std():.1f}" if len(runs) > 1 else ""
+    spread = f"\n± {runs.std():.1f}" if len(runs) > 1 else ""
     return f"{runs.mean():+.1f}{spread}"
 
 
@@ -52,80 +77,116 @@ def _runs(record: Record) -> str:
     return f"n = {networks} (sets: {sets}, networks for each: {networks // sets})"
 
 
-def gain_runs(record: Record) -> Figure:
-    """Test accuracy of every single run, one row for each architecture, with its ceiling."""
-    figure, axis = _rows_of_runs(accuracies(record))
-    top = record.rows(condition="ceiling").groupby("architecture")["accuracy"]
-    for row, name in enumerate(architectures(record)):
-        label = "" if row else "10 times as many real images"
-        ceilings = top.get_group(name)
-        axis.vlines(ceilings, row - 0.4, row + 0.4, color="black", linewidth=1.2, label=label)
-    return _finish_runs(figure, record, "test accuracy in percent")
+def three_numbers(record: Record) -> Figure:
+    """Test accuracy in each architecture: random images, chosen, distilled, the ceiling.
 
-
-def kept_runs(record: Record) -> Figure:
-    """The part of the room between random images and the ceiling that every run filled."""
-    figure, axis = _rows_of_runs(kept(record).drop(columns="random"))
-    axis.axvline(0, color=LOOKS["random"].color, linestyle="--", label="random images")
-    axis.axvline(100, color="black", linewidth=1.2, label="10 times as many real images")
-    return _finish_runs(figure, record, "percent of the room above random images")
-
-
-def _rows_of_runs(table: pd.DataFrame) -> tuple[Figure, Axes]:
-    """A row for each architecture, in it a line for each method: runs as marks, a bar the mean.
-
-    Marks of the first set are filled, those of others hollow.
+    A point is a set, the mean over its networks; `distilled` is the mean over all methods.
     """
-    each = dict(list(table.groupby("architecture", sort=False)))
-    names, methods = [str(name) for name in each], [str(method) for method in table]
-    figure, axis = plt.subplots(figsize=(7, 0.8 * len(names) + 1.3), layout="constrained")
-    for row, name in enumerate(names):
-        for shift, method in enumerate(methods):
-            look, runs = LOOKS[method], each[name][method]
-            height = row + 0.7 * (shift / (len(methods) - 1) - 0.5)
-            for number, some in runs.groupby("set"):
-                axis.plot(
-                    some, [height] * len(some), look.marker, color=look.color, alpha=0.8,
-                    markerfacecolor="none" if number else look.color, markersize=5,
-                    label=None if row or number else look.label,
-                )  # fmt: skip
-            if len(runs) > 1:
-                axis.vlines(runs.mean(), height - 0.07, height + 0.07, color=look.color)
-    name_rows(axis, names)
-    return figure, axis
+    own = accuracies(record)
+    chosen = [name for name in ("random", "herding") if name in own]
+    means = own[chosen].assign(distilled=own[distilled(record)].mean(axis=1))
+    means = means.groupby(["architecture", "set"], sort=False).mean()
+    table = means.melt(var_name="method", value_name="accuracy", ignore_index=False).reset_index()
+    top = record.rows(condition="ceiling")[["architecture", "accuracy"]]
+    table = pd.concat([table, top.assign(method="ceiling")])
+    return _rows(record, table, "accuracy", "test accuracy in percent", THREE)
 
 
-def _finish_runs(figure: Figure, record: Record, measured: str) -> Figure:
-    (axis,) = figure.axes
-    hollow = ", hollow: second set" if record.rows(condition="own")["set"].nunique() > 1 else ""
-    axis.set_xlabel(f"{measured}\n(one point for each run{hollow})", fontsize=9)
-    axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    finish(figure, [axis], record.profile)
-    axis.grid(False, axis="y")
-    starts = _group_starts(record)
-    for row in range(1, len(architectures(record))):
-        axis.axhline(row - 0.5, color=GRAY if row in starts else "#DDDDDD", linewidth=0.8)
+def kept_by_set(record: Record) -> Figure:
+    """The part of the room between random images and the ceiling that each set filled."""
+    share = kept(record).drop(columns="random").groupby(["architecture", "set"], sort=False).mean()
+    table = share.melt(var_name="method", value_name="kept", ignore_index=False).reset_index()
+    figure = _rows(record, table, "kept", "percent of the room above random images", LOOKS)
+    axis = figure.axes[0]
+    axis.axvline(0, color=LOOKS["random"].color, linestyle="--")
+    axis.axvline(100, color="black", linewidth=1.2)
     return figure
 
 
-def two_protocols(
-    tables: Mapping[int, tuple[Sequence[str], Float[Tensor, "m p s"]]], profile: str
+def _rows(
+    record: Record, table: pd.DataFrame, value: str, label: str, looks: Mapping[str, Look]
 ) -> Figure:
+    """A row for each architecture, points in it sets; a line parts the groups."""
+    names = architectures(record)
+    figure, (axis,) = panels(height=0.55 * len(names) + 1.5)
+    strip(axis, table, value, rows="architecture", looks=looks, names={n: n for n in names})
+    for row in _group_starts(record):
+        axis.axhline(row - 0.5, color=GRAY, linewidth=0.8)
+    axis.set_xlabel(label)
+    axis.grid(False, axis="y")
+    legend_below(figure)
+    return finish(figure, [axis], record.profile)
+
+
+def what_costs(record: Record) -> Figure:
+    """Percent of the room lost by another norm, and by another architecture; a point a set."""
+    lost = {
+        f"another {what}": each[distilled(record)].mean(axis=1).groupby("set").mean()
+        for what, each in costs(record).items()
+    }
+    table = pd.concat([
+        part.rename("lost").reset_index().assign(changed=what, method="distilled")
+        for what, part in lost.items()
+    ])  # fmt: skip
+    figure, (axis,) = panels(height=1.7)
+    strip(axis, table, "lost", rows="changed", looks=THREE, names={})
+    axis.axvline(0, color=GRAY, linewidth=1)
+    axis.set_xlabel("percent of the room lost, mean of the distilled sets")
+    return finish(figure, [axis], record.profile)
+
+
+def order(record: Record) -> Figure:
+    """How far each architecture ranks the distilled sets as home does; gray: random orders."""
+    found, chance = agreement(record), orders(len(distilled(record)))
+    low, high = chance.quantile(torch.tensor([0.025, 0.975])).tolist()
+    figure, (axis,) = panels(height=0.28 * len(found) + 1.3)
+    axis.axvspan(low, high, color="#DDDDDD", label="95 percent of random orders")
+    axis.plot(found, range(len(found)), "o", color="black", label="the order in this network")
+    name_rows(axis, [str(name) for name in found.index])
+    axis.set_xlim(-1.05, 1.05)
+    axis.set_xlabel("Kendall's tau with the order at home")
+    legend_below(figure)
+    return finish(figure, [axis], record.profile)
+
+
+def two_protocols(tables: Mapping[int, ByProtocol], profile: str) -> Figure:
     """Lead over random images under `augmented` over that under `plain`, a point for each set.
 
     On the line the protocol changes nothing but the level. One panel for each ipc.
     """
-    figure, axes = plt.subplots(
-        1, len(tables), figsize=(3.1 * len(tables), 3.1), squeeze=False, layout="constrained"
-    )
-    for axis, (ipc, (tags, y)) in zip(axes[0], tables.items(), strict=True):
+    figure, axes = panels(len(tables), height=2.9)
+    for axis, (ipc, (tags, y)) in zip(axes, tables.items(), strict=True):
         gain = y - y[tags.index("random")].mean(1)[None, :, None]
         for tag, points in zip(tags, gain, strict=True):
-            look = LOOKS[tag]
-            axis.plot(*points, look.marker, color=look.color, alpha=0.8, label=look.label)
+            if tag in ("herding", *SETS):
+                look = LOOKS[tag]
+                axis.plot(*points, look.marker, color=look.color, alpha=0.8, label=look.label)
         axis.axline((0, 0), slope=1, color="#BBBBBB", linewidth=1)
-        axis.set_title(f"images per class: {ipc}", fontsize=9)
-        axis.set_xlabel("gain under 'plain', points", fontsize=8)
-    axes[0][0].set_ylabel("gain under 'augmented', points", fontsize=8)
-    axes[0][0].legend(fontsize=6, frameon=False)
-    return finish(figure, list(axes[0]), profile)
+        axis.set_title(f"{ipc} per class", fontsize=SMALL)
+    axes[len(axes) // 2].set_xlabel("gain under 'plain', points")
+    axes[0].set_ylabel("gain under 'augmented'")
+    legend_below(figure)
+    return finish(figure, axes, profile)
+
+
+def protocol_parts(tables: Mapping[int, ByProtocol], profile: str) -> Figure:
+    """How far the distilled sets of one size are moved apart by method, protocol, and both.
+
+    Root mean squares in points. A size with fewer than two methods, or with one set of each, cannot
+    be taken apart and is left out.
+    """
+    rows = []
+    for ipc, (tags, y) in tables.items():
+        known = [i for i, tag in enumerate(tags) if tag in SETS]
+        parts = two_way(y[known])
+        if parts.sets > 1 and len(known) > 1:
+            sizes = {**parts.sizes, "noise": parts.noise}
+            rows += [{"ipc": ipc, "part": part, "points": v} for part, v in sizes.items()]
+    table = pd.DataFrame(rows)
+    figure, (axis,) = panels(height=2.4)
+    names = {str(ipc): f"{ipc} per class" for ipc in table["ipc"].unique()}
+    strip(axis, table, "points", rows="ipc", by="part", names=names, looks=PARTS)
+    axis.set_xlim(0, None)
+    axis.set_xlabel("points of accuracy (root mean square)")
+    legend_below(figure)
+    return finish(figure, [axis], profile)
