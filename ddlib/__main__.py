@@ -186,7 +186,7 @@ class Repeat:
             pairs = beside(made)
             for book, here in pairs:
                 print(book.claim)
-                print(f"    book {book.ours}: {book.verdict}; here {here.ours}: {here.verdict}")
+                print(f"    book {book.here}: {book.verdict}; here {here.here}: {here.verdict}")
             same, seconds = accord(pairs), (made.provenance or {})["seconds"]
             print(
                 f"{question}: {seconds / 60:.0f} min, {same['claims']} claims, "

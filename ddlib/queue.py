@@ -82,9 +82,15 @@ def laptop(tag: str) -> Method:
 
 
 def full(tag: str) -> Method:
-    """Schedules at the published size, as published."""
+    """Schedules at the published size: as published, but for DM's number of steps.
+
+    At laptop scale 5000 of the 20,000 published steps made 97 percent of what all made of the first
+    images (one network).
+    """
     method = preset(tag, 10, "full")
-    return replace(method, precision="bfloat16") if hasattr(method, "precision") else method
+    if tag == "dm":
+        return replace(method, precision="bfloat16", steps=5000)
+    return method
 
 
 SEEDS = range(5)
@@ -93,12 +99,15 @@ JOBS = (
     Job("cifar10x16", laptop("dm"), 0),
     *(Job("cifar10x16", laptop("random"), seed) for seed in SEEDS[:2]),
     Job("cifar10x16", laptop("dm"), 1),
-    *(Job("cifar10x16", laptop(tag), 0) for tag in ("bptt", "mtt")),
+    Job("cifar10x16", laptop("bptt"), 0),
+    Job("cifar10", full("dm"), 0),
+    *(Job("cifar10", full("random"), seed) for seed in SEEDS[:2]),
+    Job("cifar10x16", laptop("mtt"), 0),
     *(Job("cifar10x16", laptop(tag), seed) for seed in SEEDS[2:] for tag in ("dm", "random")),
     *(Job("cifar10x16", laptop(tag), seed) for seed in SEEDS[1:] for tag in ("bptt", "mtt")),
     *(Job("cifar10x16", laptop(tag), seed) for tag in CORESETS[1:] for seed in SEEDS),
-    Job("cifar10", full("dm"), 0),
-    *(Job("cifar10", full(tag), seed) for tag in CORESETS for seed in SEEDS),
+    *(Job("cifar10", full("random"), seed) for seed in SEEDS[2:]),
+    *(Job("cifar10", full(tag), seed) for tag in CORESETS[1:] for seed in SEEDS),
 )
 
 

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from math import isnan
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -14,6 +16,7 @@ from ddlib.experiment import asking
 from ddlib.experiment.claims import Row, ledger
 from ddlib.experiment.claims import corrections as ledger_corrections
 from ddlib.experiment.records import FOLDER, Record, load_record
+from ddlib.experiment.verdicts import KINDS, UNTRIED
 from ddlib.files import load_json
 from ddlib.names import LABELS, SCALES, scale_of
 from ddlib.presets import DATASETS, METHODS
@@ -49,31 +52,31 @@ def provenance(record: Result | Trace | Record) -> Markdown:
     return Markdown("*Recorded:* " + " · ".join(facts))
 
 
-def claims(chapter: str | None = None) -> Markdown:
-    """The ledger of one chapter, or of the whole book, one table for each scale."""
-    return _ledger_tables(ledger(chapter))
+def claims(chapter: str) -> Markdown:
+    """The ledger of one chapter: a table for each kind of claim and scale, the untried last."""
 
+    def part(row: Row) -> tuple[bool, int, str]:
+        return row.verdict == UNTRIED, [*KINDS].index(row.kind), row.scale
 
-def chosen_claims(*ids: str) -> Markdown:
-    """Some rows of the ledger, in the order asked for."""
-    rows = {row.id: row for row in ledger()}
-    if unknown := [i for i in ids if i not in rows]:
-        raise ValueError(f"no claim {unknown[0]!r} in the ledger")
-    return _ledger_tables([rows[i] for i in ids])
-
-
-def _ledger_tables(rows: Sequence[Row]) -> Markdown:
     tables = []
-    for scale in dict.fromkeys(r.scale for r in rows):
-        lines = [
-            f"| {r.claim} | {r.published} | {r.ours} | **{r.verdict}** |"
-            for r in rows
-            if r.scale == scale
-        ]
-        title = SCALES[scale][0].upper() + SCALES[scale][1:]
-        head = f"*{title}*\n\n| claim | published | ours | verdict |\n"
-        tables.append(head + "|---|---|---|---|\n" + "\n".join(lines))
+    for (untried, _, scale), some in groupby(sorted(ledger(chapter), key=part), part):
+        rows = list(some)
+        title = "Nobody has run these yet" if untried else KINDS[rows[0].kind].split(":")[0]
+        tables.append(f"*{title}. {SCALES[scale][0].upper()}{SCALES[scale][1:]}*\n\n{_rows(rows)}")
     return Markdown("\n\n".join(tables))
+
+
+def _rows(rows: Sequence[Row]) -> str:
+    released = rows[0].kind == "released"
+    heads = ["claim", "ours [95 %]", "at most", "BH 5 %", "verdict"]
+    if released:
+        heads = ["claim", "released", "ours [95 %]", "ours : released", "BH 5 %", "verdict"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for r in rows:
+        among = "–" if isnan(r.p_value) else ("yes" if r.decided else "no")
+        cells = [r.claim, *([r.released] if released else []), r.here, r.size, among]
+        lines.append("| " + " | ".join(cells) + f" | **{r.verdict}** |")
+    return "\n".join(lines)
 
 
 def corrections(chapter: str | None = None) -> Markdown:
@@ -83,12 +86,6 @@ def corrections(chapter: str | None = None) -> Markdown:
     ]
     head = "| as released | mended | shown by |\n|---|---|---|\n"
     return Markdown(head + "\n".join(rows))
-
-
-def sources() -> Markdown:
-    """Where each published number was read, and what our run does differently."""
-    rows = [f"| {r.claim} | {r.source} | {r.differences} |" for r in ledger()]
-    return Markdown("| claim | source | our run |\n|---|---|---|\n" + "\n".join(rows))
 
 
 def records(profiles: Sequence[str] = ("laptop", "full")) -> Markdown:
@@ -131,8 +128,9 @@ def _repeats(made: Mapping[str, Any]) -> str:
     lines = [head, "|---" * 6 + "|"]
     for question in (q for q in asking.questions() if q in made):
         m = made[question]
-        counts = f"{m['claims']} | {m['sign']} | {m['verdict']} | {m['opposed']}"
-        lines.append(f"| {question.replace('_', ' ')} | {m['seconds'] / 60:.1f} | {counts} |")
+        counts = (str(m.get(k, "–")) for k in ("claims", "sign", "verdict", "opposed"))
+        cells = [question.replace("_", " "), f"{m['seconds'] / 60:.1f}", *counts]
+        lines.append("| " + " | ".join(cells) + " |")
     where = sorted({f"{m['device']}, {m['date']}" for m in made.values()})
     return "\n".join([f"**{'; '.join(where)}**\n", *lines])
 

@@ -26,6 +26,7 @@ from ddlib.questions.recognition import recognizers
 from ddlib.questions.semantics import experiment as semantics
 from ddlib.questions.traits import experiment as traits
 from ddlib.questions.transfer import experiment as transfer
+from ddlib.questions.using import experiment as using
 from ddlib.questions.when_learned import experiment as when_learned
 from ddlib.seeds import generator
 
@@ -135,6 +136,18 @@ PLANS: dict[str, Any] = {
         held_out=5,
         stops=(1, 2),
         test=50,
+        steps=4,
+    ),
+    "using": replace(
+        using.PLANS["fast"],
+        buffers=("none", "random", "herding", "dm"),
+        candidates=("convnet-tiny", "convnet-half-d1"),
+        told=("random", "dm", "real"),
+        epochs=1,
+        distilling=2,
+        test=50,
+        stops=(60,),
+        real_stops=(1, 2),
         steps=4,
     ),
     "transfer": replace(

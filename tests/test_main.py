@@ -69,7 +69,7 @@ def test_repeat_prints_what_the_book_has_and_what_came_out(
     assert last.endswith(f" min, {n} claims, {n} of the same sign, {n} judged alike, 0 opposed")
     assert missing.startswith("traits: takes a record apart")
     assert lines[0] == book.claim
-    seen = f"{book.ours}: {book.verdict}"
+    seen = f"{book.here}: {book.verdict}"
     assert lines[1] == f"    book {seen}; here {seen}"
 
 

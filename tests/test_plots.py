@@ -15,6 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from ddlib import plots
 from ddlib.experiment.statistics import by_sets, summary
 from ddlib.names import LABELS
 from ddlib.plots import marks, page
@@ -226,7 +227,20 @@ def test_a_script_gets_its_element_and_data_that_cannot_end_it() -> None:
 
 def test_every_static_file_ships_and_is_used() -> None:
     found = {f.name for f in (files("ddlib.plots") / "static").iterdir()}
-    scripts = {f"{name}.js" for name in ("slider", "explorer", "comparison")}
+    scripts = {f"{name}.js" for name in ("slider", "explorer", "comparison", "ledger")}
     assert found == scripts | {
-        f"{name}.css" for name in ("slider", "explorer", "comparison", "gallery")
+        f"{name}.css" for name in ("slider", "explorer", "comparison", "ledger", "gallery")
     }
+
+
+def test_effects_of_the_ledger_have_a_row_each_and_the_released_size() -> None:
+    names = {"mixing-dip-bptt": "a dip", "mixing-noise-bptt": "noise"}
+    figure = plots.effects(("points", names, (-6.0, 12.0)))
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a dip", "noise"]
+    assert axis.get_xlim() == (-6, 12)
+    lines = [line.get_xydata().tolist() for line in axis.lines if line.get_color() == "black"]
+    released = [ends for ends in lines if ends]  # the other one is for the legend
+    assert released == [[[pytest.approx(8.9), -0.35], [pytest.approx(8.9), 0.35]]]
+    (legend,) = figure.legends
+    assert "released size" in [text.get_text() for text in legend.get_texts()]

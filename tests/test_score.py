@@ -210,6 +210,24 @@ def test_points_are_given_for_passing_a_baseline() -> None:
     assert [x.points for x in ranked(lines, baselines)] == [12, 9, 3, 0]
 
 
+def test_each_baseline_that_earns_points_beats_the_one_before() -> None:
+    finals = [judge.recorded_baselines()[name] for name in judge.STEPS]
+    assert finals == sorted(finals)
+
+
+def test_the_rules_show_the_recorded_baselines() -> None:
+    rules = Path(__file__).parents[1] / "book" / "course" / "capstone" / "rules.md"
+    lines = [line for line in rules.read_text("utf-8").splitlines() if line.count("±") == 3]
+    recorded = load_json(judge.BASELINES)["baselines"].values()
+    cells = [
+        " | ".join(
+            f"{one[k]['mean']:.1f} ± {one[k]['spread']:.1f}" for k in ("own", "other", "final")
+        )
+        for one in sorted(recorded, key=lambda one: one["final"]["mean"])
+    ]
+    assert [line.split(" | ", 1)[1].rsplit(" | ", 1)[0] for line in lines] == cells
+
+
 def test_spread_lowers_a_score(room: tuple[Path, Path]) -> None:
     submit(room[0] / "good.safetensors")
     made = read_submission(room[0] / "good.safetensors", REAL)

@@ -146,21 +146,19 @@ def test_provenance_names_what_made_the_result(result: Result) -> None:
         assert part in line
 
 
-def test_chosen_rows_come_in_the_order_asked_for() -> None:
-    table = tables.chosen_claims("dm-over-herding-ipc1", "dm-over-random-ipc1").data
-    assert table.index("beats herding, ipc 1") < table.index("beats random images, ipc 1")
-    assert table.count("\n| ") == 3  # the head and two rows
-    with pytest.raises(ValueError, match="no claim 'dm-over-nobody' in the ledger"):
-        tables.chosen_claims("dm-over-herding-ipc1", "dm-over-nobody")
-
-
-def test_ledger_tables_do_not_mix_scales() -> None:
-    full, laptop = tables.claims("04").data.split("*Laptop scale")
+def test_ledger_tables_mix_neither_scales_nor_kinds() -> None:
+    laptop, full = tables.claims("04").data.split("*Nobody has run these yet. Full scale")
     level = "| herding, ipc 10, protocol augmented |"
-    assert level in full
+    assert laptop.startswith("*Released. Laptop scale")
+    assert level in full, "what nobody ran comes last"
     assert "beats" not in full
     assert "beats" in laptop
     assert level not in laptop
+    released, controls, own = tables.claims("13").data.split("\n\n*")
+    heads = (part.splitlines()[0] for part in (released[1:], controls, own))
+    assert [head.split(".")[0] for head in heads] == ["Released", "Controls", "Our own findings"]
+    assert "| ours : released |" in released
+    assert "released" not in controls.splitlines()[2]
 
 
 def test_passing_prefers_the_readers_function(capsys: pytest.CaptureFixture[str]) -> None:

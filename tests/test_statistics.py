@@ -160,6 +160,28 @@ def of(method: str, both: pd.DataFrame) -> pd.DataFrame:
     return both[both["method"] == method]
 
 
+def test_an_estimate_counts_networks_where_every_set_meets_the_same() -> None:
+    crossed = table(np.random.default_rng(5), of_network=1.0)
+    assert s.estimate(crossed, "value") == s.by_sets_and_networks(crossed, "value")
+    assert s.bound(crossed, "value", interval=s.estimate) > s.bound(crossed, "value")
+    nested = crossed.assign(network=range(len(crossed)))
+    partial = crossed.iloc[1:]
+    twice = pd.concat([partial, crossed.iloc[[1]]])
+    unnamed = crossed.assign(network=np.nan)
+    one = crossed[crossed["set"] == 0]
+    for other in (nested, partial, twice, unnamed, crossed.drop(columns="network"), one):
+        found, known = s.estimate(other, "value"), s.by_sets(other, "value")
+        assert str(found) == str(known)
+
+
+def test_an_interval_of_so_many_times_the_value() -> None:
+    one = table(np.random.default_rng(6))
+    for factor in (0.1, -3.0):
+        scaled = s.by_sets(one, "value").scaled(factor)
+        known = s.by_sets(one.assign(value=factor * one["value"]), "value")
+        assert vars(scaled) == pytest.approx(vars(known))
+
+
 def test_pairs_cancel_the_luck_they_share() -> None:
     held, rejected, narrower = [], [], []
     for draw in draws(8):

@@ -84,12 +84,6 @@ def test_repeats_say_by_device_how_long_they_took_and_how_they_agree(tmp_path: P
     assert lines[4:] == ["| mixing | 5.2 | 9 | 8 | 5 | 1 |", "| bias | 5.2 | 9 | 8 | 5 | 1 |"]
 
 
-def test_no_recorded_repeat_says_the_opposite_of_the_book() -> None:
-    """The book says so in words."""
-    for path in (RECORDED / "benchmarks").glob("repeats-*.json"):
-        assert sum(made["opposed"] for made in load_json(path).values()) == 0, path.name
-
-
 def test_released_sets_stand_with_what_their_makers_found(tmp_path: Path) -> None:
     assert "Not judged yet" in tables.released(tmp_path).data
     recipe = {"epochs": 301, "batch": 256, "lr": 0.01, "weight_decay": 5e-4, "drop_after": 151}

@@ -1,34 +1,29 @@
 """The claims ledger: what papers and this book claim, and what the recorded runs say about it.
 
 A claim about a question is data, kept beside the question: `where` names its contrast, method and
-condition in the table of findings. Questions are looked up by name; this module knows none of them.
+condition in the table of findings, and `beside`, if it has one, the effect that a null is held
+against. Questions are looked up by name; this module knows none of them.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from math import sqrt
+from math import isnan, nan
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from scipy.stats import t as student
-from scipy.stats import ttest_ind
-
-from ddlib.experiment import asking
+from ddlib.experiment import asking, verdicts
 from ddlib.experiment.records import FOLDER, Record, load_record
+from ddlib.experiment.statistics import Interval, bound, decided, estimate, welch
 from ddlib.names import LABELS
 from ddlib.results import RECORDED, Result, load_result, recorded
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERDICTS = ("reproduced", "weaker", "not reached", "contradicted", "not tried")
-WEAKER = 5.0  # points below a published level that still count as the same effect, but weaker
-CONFIDENCE = 0.95  # of the interval that must not hold zero before a difference counts
-Values = tuple[float, ...]
-Read = Callable[[Mapping[str, Any]], tuple[Values, str] | None]  # of a claim: values and scale
+Claim = Mapping[str, Any]
+Found = Callable[[Claim], "tuple[pd.DataFrame, str] | None"]  # of a claim: all findings, scale
 
 
 @dataclass(frozen=True)
@@ -37,61 +32,47 @@ class Row:
 
     id: str
     chapter: str
+    kind: str
     claim: str
-    published: str
-    ours: str
-    scale: str
+    released: str  # a number, a direction, or nothing
     differences: str
     source: str
-    verdict: str
+    scale: str
+    digits: int = 1
+    verdict: str = verdicts.UNTRIED
+    ours: Interval | None = None
+    ratio: Interval | None = None  # ours : released
+    most: float = nan  # the bound of a null
+    beside: float = nan  # the effect that it is held against
+    p_value: float = nan
+    decided: bool = False  # by Benjamini and Hochberg, among all rows of the ledger
+
+    @property
+    def here(self) -> str:
+        """Ours in words: mean, interval, and how many sets it counts."""
+        if self.ours is None:
+            return verdicts.UNTRIED
+        if self.ours.n < 2:
+            return f"{_text(self.ours.mean, self.digits)}, one set"
+        return f"{_with_ends(self.ours, self.digits)}, {self.ours.n} sets"
+
+    @property
+    def size(self) -> str:
+        """How large that is: as a share of what was released, or at most, beside an effect."""
+        if self.ratio is not None:
+            return _with_ends(self.ratio, 2) if self.ratio.n > 1 else _text(self.ratio.mean, 2)
+        if isnan(self.most) or isnan(self.beside) or self.verdict in ("found", "reversed"):
+            return ""
+        return f"at most {_text(self.most, self.digits)} on {_text(self.beside, self.digits)}"
 
 
-# ---- the rules ------------------------------------------------------------------------------
+def _text(value: float, digits: int) -> str:
+    return f"{value + 0.0:.{digits}f}".replace("-", "−")
 
 
-def judge_level(result: Result, published: float, tolerance: float) -> str:
-    """Reproduced: our mean is at least the published level, or below it by `tolerance` at most."""
-    short = published - result.mean
-    if short <= tolerance:
-        return "reproduced"
-    return "weaker" if short <= WEAKER else "not reached"
-
-
-def judge_order(better: Result, worse: Result) -> str:
-    """Reproduced: Welch's 95 percent interval of the difference lies above zero.
-
-    It counts every network; networks trained on one set share its luck, so it is too narrow where
-    sets differ.
-    """
-    found = ttest_ind(better.flat, worse.flat, equal_var=False).confidence_interval(CONFIDENCE)
-    return _direction(found.low, found.high)
-
-
-def judge_effect(values: Sequence[float], published: float | None) -> str:
-    """Reproduced: Student's 95 percent interval of the mean of `values` lies above zero.
-
-    Weaker: so it does, but the mean is less than half of what was `published`. One value alone has
-    no interval, and reaches nothing.
-    """
-    if len(values) < 2:
-        return "not reached"
-    verdict = _direction(*interval(values))
-    small = published is not None and fmean(values) < published / 2
-    return "weaker" if verdict == "reproduced" and small else verdict
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Student's 95 percent interval of the mean of independent values, lower end first."""
-    n, mean = len(values), fmean(values)
-    half = float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * stdev(values) / sqrt(n)
-    return mean - half, mean + half
-
-
-def _direction(low: float, high: float) -> str:
-    """Is a quantity that should be positive told apart from zero?"""
-    if low > 0:
-        return "reproduced"
-    return "contradicted" if high < 0 else "not reached"
+def _with_ends(found: Interval, digits: int) -> str:
+    mean, low, high = (_text(x, digits) for x in (found.mean, found.low, found.high))
+    return f"{mean} [{low}, {high}]"
 
 
 # ---- the ledger -----------------------------------------------------------------------------
@@ -99,12 +80,17 @@ def _direction(low: float, high: float) -> str:
 
 def ledger(chapter: str | None = None, folder: Path = RECORDED) -> list[Row]:
     """All claims, or those of one chapter, each with the verdict of what `folder` holds."""
-    content, names = _content(), set(recorded("results", folder))
-    claims = [c for c in content["claims"] if chapter in (None, c["chapter"])]
-    read, load = _reader(folder), partial(load_result, folder=folder)
-    rows = [_row(claim, content, names, load, read) for claim in claims]
-    doubts = (content["unverified"].get(c["source"]) for c in claims)
-    return [_marked(row, doubt) for row, doubt in zip(rows, doubts, strict=True)]
+    claims, names = _content()["claims"], set(recorded("results", folder))
+    load, found = partial(load_result, folder=folder), _finder(folder)
+    rows = _decided([_judged(claim, names, load, found) for claim in claims])
+    return [row for row in rows if chapter in (None, row.chapter)]
+
+
+def _decided(rows: list[Row]) -> list[Row]:
+    """The rows with the decision of Benjamini and Hochberg among those that have an interval."""
+    tried = [row.id for row in rows if not isnan(row.p_value)]
+    kept = dict(zip(tried, decided([r.p_value for r in rows if r.id in set(tried)]), strict=True))
+    return [replace(row, decided=kept.get(row.id, False)) for row in rows]
 
 
 @cache
@@ -113,93 +99,121 @@ def _content() -> dict[str, Any]:
     whole = json.loads((RECORDED / "claims.json").read_text(encoding="utf-8"))
     for question in asking.questions():
         own = asking.claims_of(asking.FOLDER / question / "claims.json")
-        about = {"kind": "effect", "question": question}
-        about |= {key: own[key] for key in ("record", "chapter")}
+        about = {"question": question} | {key: own[key] for key in ("record", "chapter")}
         whole["claims"] += [about | claim for claim in own["claims"]]
         whole["corrections"] += [{"chapter": own["chapter"], **c} for c in own["corrections"]]
     return whole
 
 
-def _marked(row: Row, doubt: str | None) -> Row:
-    """Say beside a published number that it could not be checked."""
-    return replace(row, published=f"{row.published} ({doubt})") if doubt else row
-
-
 Load = Callable[[str], Result]
 
 
-def _row(claim: Mapping[str, Any], content: Any, names: set[str], load: Load, read: Read) -> Row:
-    """The line of one claim, by the rule of its kind."""
-    if claim["kind"] == "effect":
-        return _effect(claim, content, read)
-    rule = {"level": _level, "order": _order}[claim["kind"]]
-    return rule(claim, content, names, load)
+def _judged(claim: Claim, names: set[str], load: Load, found: Found) -> Row:
+    """The line of one claim, by what it is about: a finding, an accuracy or an order."""
+    if "where" in claim:
+        known = found(claim)
+        return judge(claim, *known) if known else _plain(claim)
+    if "result" in claim:
+        return _level(claim, load(claim["result"]) if claim["result"] in names else None)
+    both = {claim["better"], claim["worse"]} <= names
+    return _order(claim, *((load(claim[k]) for k in ("better", "worse")) if both else ()))
 
 
-def _level(claim: Mapping[str, Any], content: Any, names: set[str], load: Load) -> Row:
+def _plain(claim: Claim, /, **more: Any) -> Row:
+    """A line that nobody has tried."""
+    content, source = _content(), claim.get("source", "book")
+    number, doubt = claim.get("released"), content["unverified"].get(source)
+    released = "" if claim["kind"] != "released" else str(number or "above zero")
+    about = {
+        "id": claim["id"], "chapter": claim["chapter"], "kind": claim["kind"],
+        "claim": claim.get("says", ""), "released": released, "scale": "laptop",
+        "differences": claim.get("differences", ""), "source": content["sources"][source],
+        "digits": claim.get("digits", 1),
+    } | more  # fmt: skip
+    return Row(**about | ({"released": f"{about['released']} ({doubt})"} if doubt else {}))
+
+
+def judge(claim: Claim, found: "pd.DataFrame", scale: str) -> Row:
+    """The line of a claim about what a question `found`: as claimed, it is positive."""
+    mine = rows_of(found, **claim["where"])
+    ours, row = estimate(mine, "value"), _plain(claim, scale=scale)
+    row = replace(row, ours=ours, p_value=ours.p_value)
+    if number := claim.get("released"):
+        ratio = ours.scaled(1 / number)
+        return replace(row, ratio=ratio, verdict=verdicts.of_size(ratio))
+    if claim["kind"] == "released":
+        return replace(row, verdict=verdicts.of_sign(ours))
+    if "beside" not in claim:
+        return replace(row, verdict=verdicts.of_finding(ours))
+    beside = float(rows_of(found, **claim["beside"])["value"].mean())
+    most = bound(mine, "value", interval=estimate)
+    verdict = verdicts.of_finding(ours, most, beside)
+    return replace(row, most=most, beside=beside, verdict=verdict)
+
+
+def _level(claim: Claim, result: Result | None) -> Row:
+    """A released accuracy. Its size is the gain over `zero`: chance, or released random images."""
     _, method, ipc, protocol = claim["result"].split("-")
-    spread = "" if claim["spread"] is None else f" ± {claim['spread']}"
-    ours, verdict, scale = "not tried", "not tried", "full"
-    if claim["result"] in names:
-        result = load(claim["result"])
-        ours, scale = _number(result), result.profile
-        verdict = judge_level(result, claim["published"], claim["tolerance"])
+    spread = f" ± {claim['spread']}" if claim["spread"] else ""
     text = f"{LABELS[method]}, ipc {ipc.removeprefix('ipc')}, protocol {protocol}"
-    return Row(
-        claim["id"], claim["chapter"], text, f"{claim['published']}{spread}", ours, scale,
-        claim["differences"], content["sources"][claim["source"]], verdict,
+    row = _plain(claim, claim=text, scale="full", released=f"{claim['released']}{spread}")
+    if result is None:
+        return row
+    table, zero = _table(result), claim["zero"]
+    gain = (table["accuracy"] - zero) / (claim["released"] - zero)
+    ratio = estimate(table.assign(value=gain), "value")
+    return replace(
+        row, scale=result.profile, ours=estimate(table, "accuracy"), ratio=ratio,
+        p_value=ratio.p_value, verdict=verdicts.of_size(ratio),
     )  # fmt: skip
 
 
-def _order(claim: Mapping[str, Any], content: Any, names: set[str], load: Load) -> Row:
-    ours, verdict, scale = "not tried", "not tried", "laptop"
+def _table(result: Result) -> "pd.DataFrame":
+    """The accuracies of a result, a row for each network on each set."""
+    import pandas as pd  # as whatever draws figures, loaded where it is needed
+
+    rows = [
+        {"set": s, "network": i, "accuracy": a}
+        for s, each in enumerate(result.accuracies)
+        for i, a in enumerate(each)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _order(claim: Claim, better: Result | None = None, worse: Result | None = None) -> Row:
+    """One method above another; their sets have no partners."""
     protocol = claim["better"].rsplit("-", 1)[1]
-    if {claim["better"], claim["worse"]} <= names:
-        better, worse = load(claim["better"]), load(claim["worse"])
-        ours, scale = f"{_number(better)} against {_number(worse)}", better.profile
-        verdict = judge_order(better, worse)
-    return Row(
-        claim["id"], claim["chapter"], f"{claim['says']}, protocol {protocol}", "higher", ours,
-        scale, "smaller images, network and budget", content["sources"][claim["source"]], verdict,
-    )  # fmt: skip
-
-
-def _effect(claim: Mapping[str, Any], content: Any, read: Read) -> Row:
-    """A claim about what a question found: as claimed, it is positive."""
-    ours, verdict, scale = "not tried", "not tried", "laptop"
-    known = read(claim)
-    if known:
-        values, scale = known
-        verdict = judge_effect(values, claim["published"])
-        spread = f" ± {stdev(values):.{claim['digits']}f}" if len(values) > 1 else ""
-        ours = f"{fmean(values):.{claim['digits']}f}{spread} (n = {len(values)})"
-    published = "above zero" if claim["published"] is None else str(claim["published"])
-    return Row(
-        claim["id"], claim["chapter"], claim["says"], published, ours, scale,
-        claim["differences"], content["sources"][claim["source"]], verdict,
-    )  # fmt: skip
-
-
-def _number(result: Result) -> str:
-    return f"{result.mean:.1f} ± {result.std:.1f} (n = {result.n})"
+    differences = "smaller images, network and budget"
+    row = _plain(claim, claim=f"{claim['says']}, protocol {protocol}", differences=differences)
+    if better is None or worse is None:
+        return row
+    ours = welch(_table(better), _table(worse), "accuracy")
+    verdict = verdicts.of_sign(ours)
+    return replace(row, scale=better.profile, ours=ours, p_value=ours.p_value, verdict=verdict)
 
 
 # ---- what a question found ------------------------------------------------------------------
 
 
-def values_of(found: "pd.DataFrame", **where: str) -> Values:
-    """The values of one finding, by contrast and labels, set after set and network after network.
+def rows_of(found: "pd.DataFrame", **where: str) -> "pd.DataFrame":
+    """The rows of one finding, by contrast and labels.
 
     >>> import pandas as pd
     >>> found = pd.DataFrame({"contrast": ["gain", "gain"], "method": ["dm", "mtt"],
     ...                       "set": 0, "network": 0, "value": [9.0, 7.0]})
-    >>> values_of(found, contrast="gain", method="mtt")
-    (7.0,)
+    >>> rows_of(found, contrast="gain", method="mtt")["value"].tolist()
+    [7.0]
     """
     for column, label in where.items():
         found = found[found[column] == label]
-    order = [column for column in ("network", "set") if column in found]
-    return tuple(found.sort_values(order, kind="stable")["value"].tolist())
+    return found
+
+
+def values_of(found: "pd.DataFrame", **where: str) -> tuple[float, ...]:
+    """The values of one finding, set after set and network after network."""
+    rows = rows_of(found, **where)
+    order = [column for column in ("network", "set") if column in rows]
+    return tuple(rows.sort_values(order, kind="stable")["value"].tolist())
 
 
 def findings(record: Record) -> "pd.DataFrame":
@@ -207,17 +221,14 @@ def findings(record: Record) -> "pd.DataFrame":
     return asking.part(record.question, "findings").findings(record)
 
 
-def _reader(folder: Path) -> Read:
-    """Values of claims from the records in `folder`."""
+def _finder(folder: Path) -> Found:
+    """Findings of claims from the records in `folder`."""
 
-    def read(claim: Mapping[str, Any]) -> tuple[Values, str] | None:
+    def find(claim: Claim) -> "tuple[pd.DataFrame, str] | None":
         path = folder / FOLDER / f"{claim['record']}.safetensors"
-        if not path.exists():
-            return None
-        found, scale = _found_in(path, path.stat().st_mtime_ns)
-        return values_of(found, **claim["where"]), scale
+        return _found_in(path, path.stat().st_mtime_ns) if path.exists() else None
 
-    return read
+    return find
 
 
 @cache
@@ -229,32 +240,26 @@ def _found_in(path: Path, written: int) -> tuple["pd.DataFrame", str]:
 
 def beside(made: Record, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
     """The claims about a question: each row as recorded, and as `made` decides it."""
-    content, found = _content(), findings(made)
-    mine = [c for c in content["claims"] if c.get("question") == made.question]
-    each = {claim["id"]: values_of(found, **claim["where"]) for claim in mine}
-    read = _reader(folder)
-
-    def here(claim: Mapping[str, Any]) -> tuple[Values, str]:
-        return each[claim["id"]], made.scale
-
-    return [
-        (_effect(claim, content, read), _effect(claim, content, here))
-        for claim in mine
-        if each[claim["id"]]  # a small study may lack some
-    ]
+    found, book = findings(made), {row.id: row for row in ledger(folder=folder)}
+    mine = [claim for claim in _content()["claims"] if claim.get("question") == made.question]
+    tried = [claim for claim in mine if len(rows_of(found, **claim["where"]))]  # small: some lack
+    here = _decided([judge(claim, found, made.scale) for claim in tried])
+    return [(book[row.id], row) for row in here]
 
 
 def accord(pairs: Sequence[tuple[Row, Row]]) -> dict[str, int]:
     """Of claims `beside` each other: how many; how often of one sign, of one verdict, opposed."""
-    signs = [[float(row.ours.split()[0]) > 0 for row in pair] for pair in pairs]
-    verdicts = [(book.verdict, here.verdict) for book, here in pairs]
-    held = {"reproduced", "weaker"}
+    words = [{book.verdict, here.verdict} for book, here in pairs]
     return {
         "claims": len(pairs),
-        "sign": sum(book == here for book, here in signs),
-        "verdict": sum(book == here for book, here in verdicts),
-        "opposed": sum("contradicted" in v and bool(held & {*v}) for v in verdicts),
+        "sign": sum(_positive(book) == _positive(here) for book, here in pairs),
+        "verdict": sum(len(both) == 1 for both in words),
+        "opposed": sum(bool(both & verdicts.FOR and both & verdicts.AGAINST) for both in words),
     }
+
+
+def _positive(row: Row) -> bool:
+    return row.ours is not None and row.ours.mean > 0
 
 
 def corrections(chapter: str | None = None) -> list[dict[str, str]]:

@@ -8,10 +8,11 @@ n is the number of sets. Rows without a value (NaN: nothing could be measured) d
 The intervals come from Student's t: they hold the true mean in 95 of 100 studies if the means of
 sets are about normal. `by_sets` takes the networks as they are. Where every set meets the *same*
 networks, their luck stays in the mean however many sets there are; `by_sets_and_networks` counts
-it. In a contrast (`paired`) of two methods in the same networks that luck cancels.
+it, and `estimate` takes the one of the two that a table asks for. In a contrast (`paired`) of two
+methods in the same networks that luck cancels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import inf, nan, sqrt
 
@@ -33,6 +34,12 @@ class Interval:
     spread: float  # standard deviation over what n counts
     n: int
     p_value: float  # of a mean of zero, two-sided
+
+    def scaled(self, factor: float) -> "Interval":
+        """Of so many times the value."""
+        low, high = sorted((factor * self.low, factor * self.high))
+        spread = abs(factor) * self.spread
+        return Interval(factor * self.mean, low, high, spread, self.n, self.p_value)
 
     def __str__(self) -> str:
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}], n = {self.n}"
@@ -143,6 +150,23 @@ def by_sets_and_networks(
     return _around(set_means(table, value), sqrt(total / (s * n)), freedom, confidence)
 
 
+def estimate(table: pd.DataFrame, value: str, confidence: float = CONFIDENCE) -> Interval:
+    """The mean over sets, and over networks as well where every set meets the same ones.
+
+    >>> table = pd.DataFrame({"set": [0, 0, 1, 1], "network": [0, 1, 2, 3],
+    ...                       "gain": [1.0, 3.0, 2.0, 4.0]})
+    >>> estimate(table, "gain") == by_sets(table, "gain")  # each set has networks of its own
+    True
+    """
+    known = table.dropna(subset=[value])
+    if NETWORK not in known or known[NETWORK].isna().any():
+        return by_sets(table, value, confidence)
+    sets, networks = known[SET].nunique(), known[NETWORK].nunique()
+    once = len(known) == sets * networks and not known.duplicated([SET, NETWORK]).any()
+    crossed = once and min(sets, networks) > 1
+    return (by_sets_and_networks if crossed else by_sets)(table, value, confidence)
+
+
 def paired(
     table: pd.DataFrame,
     column: str,
@@ -186,17 +210,22 @@ def welch(
     return Interval(mean, float(low), float(high), spread, n, float(test.pvalue))
 
 
-def bound(table: pd.DataFrame, value: str, confidence: float = CONFIDENCE) -> float:
+def bound(
+    table: pd.DataFrame,
+    value: str,
+    confidence: float = CONFIDENCE,
+    interval: Callable[[pd.DataFrame, str, float], Interval] = by_sets,
+) -> float:
     """The smallest margin m for which two one-sided tests find -m < mean < m.
 
-    So a null is reported as "at most m in size". It is the end farther from zero of the interval
+    So a null is reported as "at most m in size". It is the end farther from zero of the `interval`
     of confidence 1 - 2 (1 - confidence): for 0.95 the one of 90 percent.
 
     >>> table = pd.DataFrame({"set": [0, 1, 2], "gain": [-0.01, 0.0, 0.01]})
     >>> round(bound(table, "gain"), 4)  # 2.920 * 0.01 / sqrt(3)
     0.0169
     """
-    inner = by_sets(table, value, 2 * confidence - 1)
+    inner = interval(table, value, 2 * confidence - 1)
     return max(abs(inner.low), abs(inner.high))
 
 
@@ -240,7 +269,7 @@ def ratio(
     0.5 [0.252, 0.748], n = 3
     """
     if not isinstance(other, pd.DataFrame):
-        return by_sets(one.assign(**{value: one[value] / other}), value, confidence)
+        return by_sets(one, value, confidence).scaled(1 / other)
     both = pd.concat([set_means(one, value), set_means(other, value)], axis=1, join="inner")
     y, x = both.to_numpy(float).T
     n, mean = len(y), float(y.mean() / x.mean())

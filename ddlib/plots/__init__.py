@@ -2,6 +2,7 @@
 
 from ddlib.plots.comparison import comparison
 from ddlib.plots.gallery import gallery
+from ddlib.plots.ledger import effects, ledger
 from ddlib.plots.marks import forest, lines, matrix, over_sets, sheet, strip
 from ddlib.plots.sets import accuracies, accuracy_by_ipc, distances, images
 from ddlib.plots.slider import control, slider
@@ -17,10 +18,12 @@ __all__ = [
     "comparison",
     "control",
     "distances",
+    "effects",
     "finish",
     "forest",
     "gallery",
     "images",
+    "ledger",
     "legend_below",
     "lines",
     "matrix",

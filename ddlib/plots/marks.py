@@ -194,15 +194,17 @@ def forest(
     """Means with their intervals, a row each, against a line where there is no effect.
 
     `table` has the columns mean, low and high, as `experiment.statistics.summary` makes them. An
-    interval that excludes `null` has a full marker, another one an open marker.
+    interval that excludes `null` has a full marker, another one an open marker. Series stand one
+    below the other within a row, unless each row has one only.
     """
     parts, labels = _series(table, by, looks), list(dict.fromkeys(table[rows]))
+    alone = len(labels) == len(table)
     axis.axvline(null, color=GRAY, linewidth=1)
     for i, (tag, part) in enumerate(parts.items()):
         look = looks[tag]
         axis.plot([], [], look.marker, color=look.color, label=look.label)
         for row in part.to_dict("records"):
-            y = labels.index(row[rows]) + (0 if rows == by else beside(i, len(parts)))
+            y = labels.index(row[rows]) + (0 if alone else beside(i, len(parts)))
             axis.plot([row["low"], row["high"]], [y, y], color=look.color, linewidth=1.5)
             beyond = row["low"] > null or row["high"] < null
             axis.plot(

@@ -9,13 +9,16 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import plain
 import torch
 from torch import Tensor
 
 import ddlib
+from ddlib.compiled import Precision
 from ddlib.data import ImageData
 from ddlib.distillation import LearningMethod
 from ddlib.distilled import DistilledSet
@@ -81,9 +84,15 @@ def dm_plain(device: str) -> Work:
 
 
 def outer_steps(
-    real: ImageData, method: LearningMethod, device: str, *, compiled: bool = False
+    real: ImageData,
+    method: LearningMethod,
+    device: str,
+    *,
+    compiled: bool = False,
+    precision: Precision = "float32",
 ) -> Work:
     """Outer steps of a method as `ddlib.distill` takes them."""
+    method = replace(method, precision=precision)
     objective = method.objective(real, 0, compiled=compiled)
     learned = method.initialize(real, 0)
     for variable in learned.values():
@@ -100,10 +109,10 @@ def outer_steps(
     return repeated(step, device)
 
 
-def dm_ours(device: str) -> Work:
+def dm_ours(device: str, **fast: Any) -> Work:
     """The same step by ddlib."""
     real = random_data((3, 32, 32), device, 5000, 10)
-    return outer_steps(real, ddlib.DistributionMatching(ipc=10, batch_real=256), device)
+    return outer_steps(real, ddlib.DistributionMatching(ipc=10, batch_real=256), device, **fast)
 
 
 def mtt_plain(device: str) -> Work:
@@ -121,12 +130,12 @@ def mtt_plain(device: str) -> Work:
     return repeated(step, device)
 
 
-def mtt_ours(device: str) -> Work:
+def mtt_ours(device: str, **fast: Any) -> Work:
     real = random_data((3, 32, 32), device, 100, 10)  # few images: experts take no time here
     method = ddlib.TrajectoryMatching(
         ipc=1, inner_steps=50, experts=1, expert_batch=10, lr=1e-7, lr_rate=1e-7
     )
-    return outer_steps(real, method, device)
+    return outer_steps(real, method, device, **fast)
 
 
 def bptt_plain(device: str) -> Work:
@@ -141,9 +150,10 @@ def bptt_plain(device: str) -> Work:
     return repeated(step, device)
 
 
-def bptt_ours(device: str) -> Work:
+def bptt_ours(device: str, **fast: Any) -> Work:
     real = random_data((3, 32, 32), device, 640, 10)
-    return outer_steps(real, ddlib.BPTT(ipc=1, inner_steps=150, batch_real=64, lr=1e-4), device)
+    method = ddlib.BPTT(ipc=1, inner_steps=150, batch_real=64, lr=1e-4)
+    return outer_steps(real, method, device, **fast)
 
 
 def dsa_plain(device: str) -> Work:
@@ -158,11 +168,16 @@ def dsa_plain(device: str) -> Work:
     return repeated(step, device)
 
 
-def dsa_ours(device: str) -> Work:
+def dsa_ours(device: str, **fast: Any) -> Work:
     """The same match; a fresh network each time, as the first one of each outer iteration."""
     real = random_data((3, 32, 32), device, 5000, 10)
     method = ddlib.GradientMatching(ipc=10, outer=1, batch_real=256, augment=True)
-    return outer_steps(real, method, device)
+    return outer_steps(real, method, device, **fast)
+
+
+def fast(case: Callable[..., Work]) -> Callable[[str], Work]:
+    """The same case as long runs take it: compiled, in bfloat16, freed memory kept."""
+    return kept(partial(case, compiled=True, precision="bfloat16"))
 
 
 def kept(case: Callable[[str], Work]) -> Callable[[str], Work]:
@@ -286,6 +301,10 @@ CASES: dict[str, Callable[[str], Work]] = {
     "dm_ours": dm_ours,
     "dm_plain_kept": kept(dm_plain),
     "dm_ours_kept": kept(dm_ours),
+    "dm_fast": fast(dm_ours),
+    "mtt_fast": fast(mtt_ours),
+    "bptt_fast": fast(bptt_ours),
+    "dsa_fast": fast(dsa_ours),
     "mtt_plain": mtt_plain,
     "mtt_ours": mtt_ours,
     "bptt_plain": bptt_plain,

@@ -34,11 +34,15 @@ COMPARISONS = {
     "dm_step_kept": (
         "The same, both after keep_freed_memory()", "dm_plain_kept", "dm_ours_kept", None,
     ),
+    "dm_step_fast": ("The same, ours compiled, bfloat16", "dm_plain", "dm_fast", 5.0),
     "mtt_step": (
         "One of trajectory matching, ipc 1, 50 inner steps", "mtt_plain", "mtt_ours", 0.71,
     ),
+    "mtt_step_fast": ("The same, ours compiled, bfloat16", "mtt_plain", "mtt_fast", 2.5),
     "bptt_step": ("One of BPTT, ipc 1, 150 inner steps", "bptt_plain", "bptt_ours", None),
+    "bptt_step_fast": ("The same, ours compiled, bfloat16", "bptt_plain", "bptt_fast", None),
     "dsa_step": ("One match of DSA, ipc 10", "dsa_plain", "dsa_ours", 1.5),
+    "dsa_step_fast": ("The same, ours compiled, bfloat16", "dsa_plain", "dsa_fast", None),
     "evaluation_plain": ("20 networks on 100 digits, 'plain'", "whole_plain", "whole_ours", 1.0),
     "evaluation_augmented": (
         "20 networks on 100 images, 'augmented'", "augmented_plain", "augmented_ours", 1.0,

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import some_predictions, toy_data
+from matplotlib.axes import Axes
 
 from ddlib.distillation import distill
 from ddlib.distilled import DistilledSet
@@ -15,6 +16,7 @@ from ddlib.experiment.bench import Bench
 from ddlib.experiment.cells import collect
 from ddlib.experiment.claims import values_of
 from ddlib.experiment.records import Record, load_record
+from ddlib.plots import LOOKS
 from ddlib.presets import preset
 from ddlib.questions.agreement import experiment as agreement
 from ddlib.questions.agreement import figures
@@ -187,9 +189,9 @@ def test_the_record_holds_every_comparison(record: Record) -> None:
     subset = likeness(record).xs("subset", level="pool")
     gap = value(record, "gap", "dm", pool="subset")
     assert gap == pytest.approx(tuple((early - subset).loc["dm", "agreement"]))
-    assert figures.interval(record, method="dm", quantity="gap", measure="agreement")[
-        0
-    ] == pytest.approx(np.mean(gap), abs=1e-6)
+    where = {"method": "dm", "quantity": "gap", "measure": "agreement"}
+    drawn = record.rows(condition="interval", **where)["mean"].item()
+    assert float(drawn) == pytest.approx(np.mean(gap), abs=1e-6)
     assert set(EXCHANGED) == {"dm", "dc"}
 
 
@@ -200,38 +202,42 @@ def test_networks_of_a_set_have_their_own_seeds(toys) -> None:
     assert len(torch.cat([one, other]).unique(dim=0)) == 4
 
 
-def test_figures_show_every_method_and_say_what_is_missing(record: Record) -> None:
-    shown = figures.matched_accuracies(record)
-    names = ["random", "distribution matching"]
-    assert [axis.get_title(loc="left") for axis in shown.axes] == names
-    notes = [text.get_text() for text in shown.axes[0].texts]
-    pairs = len(figures.partners(record, "random", "early"))
-    assert notes[0] == (f"{pairs} pairs" if pairs else "no network is near")
-    none = replace(record, table=record.table[record.table["condition"] != "alike"])
-    notes = [text.get_text() for text in figures.matched_accuracies(none).axes[0].texts]
-    assert notes[0] == "no network is near"
-    shown = figures.agreement_gaps(record, "kappa").axes[0]
-    assert "mean kappa" in shown.get_xlabel()
-    assert [text.get_text() for text in shown.get_yticklabels()] == names
-    assert figures.agreements(record).get_supxlabel().startswith("agreement with networks")
-    assert len(figures.missed_stops(record).axes[0].lines) == 3  # two methods, the line at zero
-    table = [text.get_text() for text in figures.likeness_levels(record, "dm").axes[0].texts]
-    level = record.rows(condition="level", method="dm", pool="early", beside="early")
-    assert len(table) == 25
-    assert table[6] == f"{level['agreement'].item():.3f}"
+def means(axis: Axes) -> dict[tuple[str, str], float]:
+    """Where the full markers of a strip stand, by the name of their row and their color."""
+    first = axis.get_figure().axes[0]  # panels that share their rows are named once
+    rows = [text.get_text() for text in first.get_yticklabels()]
+    return {
+        (rows[round(float(line.get_ydata()[0]))], line.get_color()): float(line.get_xdata()[0])
+        for line in axis.lines
+        if line.get_markersize() == 8
+    }
 
 
-def test_shown_means_differ_by_the_gap_where_networks_have_unequal_partners(record) -> None:
-    rows = record.table["condition"] == "alike"
-    draws = torch.rand(int(rows.sum()), generator=generator("uneven")).numpy()
-    table = record.table.assign(agreement=record.table["agreement"].astype(float))
-    table.loc[rows, "agreement"] = draws
-    one = figures.partners(replace(record, table=table), "random", "subset").index[0]
-    uneven = replace(record, table=table.drop(index=one))  # a network has a partner less
-    lines = figures.agreements(uneven).axes[0].lines
-    early, subset = (float(lines[i].get_xdata()[0]) for i in (1, 3))  # each after its pale points
-    some = gaps(uneven)
-    assert early - subset == pytest.approx(some[some["method"] == "random"]["agreement"].mean())
+def test_means_are_drawn_beside_the_released_ones_and_differ_by_the_gap() -> None:
+    recorded = load_record("cifar10x16-agreement")
+    left, right = figures.agreements(recorded).axes
+    early, subset = (figures.POOL_LOOKS[pool].color for pool in ("early", "subset"))
+    bptt, random = LOOKS["bptt"].label, LOOKS["random"].label
+    assert means(left)[bptt, early] - means(left)[bptt, subset] == pytest.approx(0.037)
+    assert not np.isfinite(means(left).get((random, subset), np.nan)), "nothing was released"
+    sets = gaps(recorded).groupby(["method", "set"])["agreement"].mean()
+    ours = means(right)
+    assert ours[bptt, early] - ours[bptt, subset] == pytest.approx(sets["bptt"].mean())
+    shown = means(figures.agreement_gaps(recorded).axes[0])
+    gap, beyond = (figures.GAP_LOOKS[name].color for name in ("gap", "beyond"))
+    assert shown[bptt, gap] == pytest.approx(sets["bptt"].mean())
+    assert shown[bptt, beyond] == pytest.approx(np.mean(value(recorded, "beyond", "bptt")))
+
+
+def test_likeness_within_and_between_sets_is_drawn_set_by_set() -> None:
+    recorded = load_record("cifar10x16-agreement")
+    shown = means(figures.relations(recorded).axes[0])
+    kin = recorded.rows(condition="network", method="random")
+    each = torch.stack(list(kin["kin"]))[:, :, 0]
+    for i, name in enumerate(("same set", "other set")):
+        sets = pd.Series(each[:, i].numpy()).groupby(kin["set"].to_numpy()).mean()
+        mean = shown[LOOKS["random"].label, figures.KIN_LOOKS[name].color]
+        assert mean == pytest.approx(sets.mean(), abs=1e-6)
 
 
 def test_each_set_is_joined_to_what_it_began_with() -> None:
@@ -245,11 +251,3 @@ def test_each_set_is_joined_to_what_it_began_with() -> None:
     means = moved.groupby(["method", "set"])["value"].mean()
     apart = [float(end - start) for start, end in joined]
     assert apart == pytest.approx([means[m, s] for m in began for s in (0, 1)], abs=1e-6)
-
-
-def test_the_lowest_panel_of_each_column_shows_the_scale(record: Record) -> None:
-    copies = [record.table.replace({"method": {"dm": m}}) for m in ("dm", "dc", "dsa", "mtt")]
-    wide = replace(record, table=pd.concat(copies, ignore_index=True))
-    panels = figures.agreements(wide).axes
-    shown = [panel.xaxis.get_tick_params()["labelbottom"] for panel in panels]
-    assert shown == [False, False, False, True, True]

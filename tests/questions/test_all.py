@@ -85,7 +85,8 @@ def test_a_run_that_stopped_goes_on_and_ends_alike(record: Record, folder: Path)
     plan = small.PLANS[question]
     again = asking.ask(question, small.bench(question), plan, folder=folder / question)
     assert_same(again.table, record.table)
-    assert kept_cells(folder / question) == files, "a cell was looked for elsewhere"
+    # What only finished cells needed is not made again; what is made has its old name.
+    assert set(kept_cells(folder / question)) <= set(files), "a cell was looked for elsewhere"
 
 
 def test_processes_find_the_same(record: Record) -> None:

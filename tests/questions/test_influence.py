@@ -168,6 +168,9 @@ def test_findings_of_made_up_tables(record: Record) -> None:
     assert of("image more", "bptt") == pytest.approx([0.3, 0.3])
     assert of("own", "bptt") == pytest.approx((0.75 - 1 / 3,) * 3)
     assert of("image", "bptt") == pytest.approx((0.3,) * 3)
+    sets = lambda contrast: found[found["contrast"] == contrast]["set"].unique().tolist()  # noqa: E731
+    assert sets("own usual") == sets("own more") == [0, 1], "rounds take the sets in turn"
+    assert sets("own") == sets("own narrow more") == sets("agrees") == [0]
     exact = values_of(found, contrast="agrees", attribution="leave-one-out")
     assert exact == pytest.approx((1, 1))
     assert len(values_of(found, contrast="adds", kind="one class")) == 4

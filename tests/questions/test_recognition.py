@@ -1,9 +1,12 @@
 """Recognition: what recognizers are shown, how answers are judged, and that a run resumes."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
+from matplotlib.axes import Axes
 
 import ddlib
 from ddlib.channels import from_pixels, to_pixels
@@ -15,11 +18,19 @@ from ddlib.experiment.claims import values_of
 from ddlib.experiment.records import Record
 from ddlib.names import SCALES
 from ddlib.networks import build
+from ddlib.plots import LOOKS
 from ddlib.questions.recognition import experiment as recognition
 from ddlib.questions.recognition import figures
 from ddlib.questions.recognition.experiment import PLANS
-from ddlib.questions.recognition.figures import BARS, FILLED, PRINTED
-from ddlib.questions.recognition.findings import findings, learned, level, near, recognized
+from ddlib.questions.recognition.figures import BARS, FILLED
+from ddlib.questions.recognition.findings import (
+    findings,
+    learned,
+    level,
+    near,
+    of_sets,
+    recognized,
+)
 from ddlib.questions.recognition.metrics import (
     class_map,
     distance_percentile,
@@ -177,23 +188,27 @@ def test_the_record_holds_each_recognizer_and_chance(record: Record) -> None:
     assert min(float(last[8]) for last in along) > 60
 
 
-def test_findings_are_differences_of_paired_networks(record: Record) -> None:
+def test_findings_are_differences_of_paired_networks_set_by_set(record: Record) -> None:
     found = findings(record)
     get = lambda contrast, method, **kind: values_of(  # noqa: E731
         found, contrast=contrast, method=method, **kind
     )
-    gap = recognized(record, "convnet", "bptt") - recognized(record, "convnet", "dm")
-    assert get("over dm", "bptt", kind=MAIN) == pytest.approx(tuple(gap.tolist()))
-    nearer = (near(record, "mtt") - near(record, "dm")).mean(1)
-    assert get("nearer than dm", "mtt") == pytest.approx(tuple(nearer.tolist()))
-    assert len(get("norm", "gm")) == 1
-    after = recognized(record, LONG, "dm")
-    below = level(record, LONG, "test") - after
-    assert get("below test", "dm", kind=LONG) == pytest.approx(tuple(below.tolist()))
-    fallen = recognized(record, "convnet", "dm") - after
-    assert get("falls", "dm") == pytest.approx(tuple(fallen.tolist()))
-    leak = [recognized(record, "convnet", "dm", version="start", half=h) for h in ("own", "other")]
-    assert get("leak of starts", "dm") == pytest.approx(tuple((leak[0] - leak[1]).tolist()))
+
+    def flat(each: torch.Tensor) -> Any:
+        return pytest.approx(tuple(each.flatten().tolist()))
+
+    of = partial(of_sets, record, "convnet")
+    assert of("bptt").shape == (2, 2), "a column for each set"
+    assert get("over dm", "bptt", kind=MAIN) == flat(of("bptt") - of("dm"))
+    assert get("nearer than dm", "mtt") == flat(near(record, "mtt") - near(record, "dm"))
+    assert len(get("norm", "gm")) == 2, "one network has a partner, on two sets"
+    after = of_sets(record, LONG, "dm")
+    below = level(record, LONG, "test")[:, None] - after
+    assert get("below test", "dm", kind=LONG) == flat(below)
+    assert get("falls", "dm") == flat(of("dm") - after)
+    own, other = (of("dm", version="start", half=h) for h in ("own", "other"))
+    assert get("leak of starts", "dm") == flat(own - other)
+    assert recognized(record, "convnet", "bptt").tolist() == of("bptt").mean(1).tolist()
 
 
 def test_a_kind_that_was_not_trained_has_no_findings(record: Record) -> None:
@@ -202,7 +217,8 @@ def test_a_kind_that_was_not_trained_has_no_findings(record: Record) -> None:
     assert LONG not in set(findings(short)["kind"])
     norm = [values_of(findings(r), contrast="norm", method="gm") for r in (record, short)]
     assert norm[0] == norm[1]
-    assert len(figures.by_kind(short).axes) == len(QUICK.recognizers) - 1
+    rows = [text.get_text() for text in figures.by_kind(short).axes[0].get_yticklabels()]
+    assert rows == [figures.KINDS[kind] for kind in figures.KINDS if kind != LONG]
 
 
 def test_every_scale_has_a_plan() -> None:
@@ -217,34 +233,57 @@ def test_every_scale_has_a_plan() -> None:
     assert LONG not in PLANS["full"].recognizers  # which trains for 40 epochs anyway
 
 
-def test_every_figure_draws_the_record(record: Record) -> None:
-    names = (
-        "by_kind", "beside_test", "and_strength", "leak", "changes", "sureness", "steps",
-        "places", "map",
-    )  # fmt: skip
-    drawn = [getattr(figures, name)(record) for name in names]
-    assert all(figure.get_suptitle() == SCALES["fast"] for figure in drawn)
-    assert all(figure.axes for figure in (*drawn, figures.released_chart()))
+def test_figures_of_the_record_show_each_source_that_was_learned(record: Record) -> None:
+    for name in ("beside_test", "starts"):
+        figure = getattr(figures, name)(record)
+        assert figure.get_suptitle() == SCALES["fast"]
+        rows = {text.get_text() for text in figure.axes[0].get_yticklabels()}
+        assert {LOOKS[method].label for method in learned(record)} <= rows
+    rows = [text.get_text() for text in figures.changes(record).axes[0].get_yticklabels()]
+    assert rows == ["as it is", "clipped", "blurred", "noisy", "shifted"]
+
+
+def full_markers(axis: Axes, size: float = 8) -> list[tuple[float, float]]:
+    """Where the means of a strip stand."""
+    lines = [line for line in axis.lines if line.get_markersize() == size]
+    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in lines]
 
 
 def test_figure_beside_test_images_shows_both_lengths_and_what_was_released(
     record: Record,
 ) -> None:
     axis = figures.beside_test(record).axes[0]
-    means = [line.get_ydata()[0] for line in axis.lines if line.get_markersize() == 7]
-    for i, method in enumerate(("random", *learned(record))):
-        for j, kind in enumerate(("convnet", "convnet-long")):
+    means = [x for x, _ in full_markers(axis)]
+    shown = ("random", *learned(record))
+    for i, kind in enumerate(("convnet", "convnet-long")):
+        for j, method in enumerate(shown):
             above = recognized(record, kind, method) - level(record, kind, "test")
-            assert means[2 * i + j] == pytest.approx(above.mean().item())
-    released = dict(zip(learned(record), axis.collections, strict=True))
-    for method, bar in {"dm": 71, "dc": 68, "dsa": 68, "mtt": 100, "bptt": 100}.items():
-        line = released[method].get_segments()[0]
-        assert line[0][1] == pytest.approx(bar - 80.91), method
+            assert means[i * len(shown) + j] == pytest.approx(above.mean().item())
+    (released,) = [line for line in axis.lines if line.get_markersize() == 10]
+    found = {shown[int(y)]: x for x, y in zip(*released.get_data(), strict=True)}
+    for method, bar in {"dm": 71, "dc": 68, "mtt": 100, "bptt": 100}.items():
+        assert found[method] == pytest.approx(bar - 80.91), method
 
 
-def test_mended_chart_gives_the_same_bars_to_other_networks() -> None:
-    printed, mended = figures.released_chart().axes
-    for axis, names in ((printed, PRINTED), (mended, FILLED)):
-        for group, name in zip(axis.containers, axis.get_legend().get_texts(), strict=True):
-            bars = BARS[names.index(name.get_text())]
-            assert [bar.get_height() for bar in group] == list(bars)
+def test_the_released_chart_has_the_names_in_the_order_of_its_results(record: Record) -> None:
+    left, _ = figures.chart(record).axes
+    rows = [text.get_text() for text in left.get_yticklabels()]
+    color = figures.NETWORKS["ConvNet-Tiny"].color
+    means = {
+        rows[round(line.get_ydata()[0])]: line.get_xdata()[0]
+        for line in left.lines
+        if line.get_markersize() == 8 and line.get_color() == color
+    }
+    assert FILLED[2] == "ConvNet-Tiny"
+    for method, bar in zip(figures.BAR_METHODS, BARS[2], strict=True):
+        assert means[LOOKS[method].label] == pytest.approx(100 * bar)
+    assert means["real test images"] == pytest.approx(68.37)
+
+
+def test_points_above_test_images_are_those_of_the_same_network(record: Record) -> None:
+    found = figures.above_test(record, half="own", version="start")
+    for method in learned(record):
+        mine = found[(found["kind"] == MAIN) & (found["method"] == method)]
+        start = recognized(record, MAIN, method, half="own", version="start")
+        above = start - level(record, MAIN, "test", half="own")
+        assert mine.groupby("network")["value"].mean().tolist() == pytest.approx(above.tolist())

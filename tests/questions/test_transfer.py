@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from itertools import combinations
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
@@ -180,11 +181,14 @@ def test_findings_by_hand() -> None:
     assert of("gain", architecture="vit-narrow") == (6, 6, 3, 3), "the mean of both methods"
     assert of("gain", architecture="convnet") == (15, 15, 15, 15)
     assert of("chosen gain", "herding", architecture="others") == (4 - 6, 4 - 6, -3, -3)
-    assert of("same order") == (-1, -1), "one value for each architecture"
+    assert of("same order") == (-1,) * 4, "one value for each architecture and set"
+    by_set = found[(found["contrast"] == "lose more") & (found["method"] == "unrolled")]
+    means = by_set.groupby("architecture", sort=False)["value"].mean().tolist()
     dm, bptt, herding = (50 - 30, 50 - 37.5), (100 + 50, 100 - 7.5), (15 - 20, 15 - 10)
-    assert of("lose more", "unrolled") == (bptt[0] - dm[0], bptt[1] - dm[1])
-    distilled = [(dm[i] + bptt[i]) / 2 - herding[i] for i in (0, 1)]
-    assert of("lose more") == pytest.approx(distilled)
+    assert means == [bptt[0] - dm[0], bptt[1] - dm[1]]
+    assert by_set["set"].tolist() == [0, 1, 0, 1]
+    distilled = fmean((dm[i] + bptt[i]) / 2 - herding[i] for i in (0, 1))
+    assert fmean(of("lose more")) == pytest.approx(distilled)
     assert of("costs", architecture="norm") == pytest.approx((75 + 15, 75 + 15, 75 + 5, 75 + 5))
     assert of("costs", architecture="architecture") == (), "no kind with the norm of a ConvNet"
     assert of("clipping") == (0, 1, -2.5, -1.5)

@@ -27,7 +27,6 @@ from ddlib.questions.when_learned.findings import (
     curves,
     falls,
     findings,
-    order_agreement,
     settled,
     still_to_come,
 )
@@ -89,13 +88,6 @@ def test_what_is_still_to_come_is_zero_for_a_set_that_is_never_recognized() -> N
     assert still_to_come(torch.tensor([0.0, 96, 90, 99]), test) == 25
     assert still_to_come(torch.tensor([0.0, 10, 20, 94]), test) == 0
     assert still_to_come(torch.tensor([0.0, 10, 20, 95]), test) == 0
-
-
-def test_order_agreement_is_spearmans_correlation() -> None:
-    first = torch.tensor([[5.0, 10, 20, INF], [0, 1, 2, 3], [INF, 20, 10, 5]])
-    assert order_agreement(first).tolist() == pytest.approx([1, -1, -1])
-    tied = torch.tensor([[5.0, 5, 10], [1, 2, 3]])  # ranks 1.5 1.5 3 and 1 2 3
-    assert order_agreement(tied).item() == pytest.approx(0.75**0.5)
 
 
 def test_easy_images_have_a_low_loss_in_a_network_that_answers_nothing(

@@ -60,7 +60,7 @@ MAKERS = {
     "herding": by(ddlib.Herding(ipc=IPC)),
     "dc": shortened("dc", 100),
     "dm": shortened("dm", 500),
-    "bptt": shortened("bptt", 60),
+    "bptt": by(ddlib.BPTT(ipc=IPC, steps=60)),
 }
 
 

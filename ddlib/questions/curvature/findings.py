@@ -73,7 +73,7 @@ def _entries(values: Float[Tensor, "net step draw"]) -> Iterator[tuple[list[int]
 
 
 def findings(record: Record) -> pd.DataFrame:
-    """One number for each network, the mean over both sets, by contrast and method.
+    """One number for each network and set, by contrast and method.
 
     As a share of the trace on real images: peak, above: the trace is higher, at its highest and at
     the last moment. below, scaled, equal: it is lower, at the last moment, there divided by
@@ -101,8 +101,9 @@ def findings(record: Record) -> pd.DataFrame:
         found["fades", method] = more[:, 0] - more[:, -1]
         found["costs", method] = -gained[method][:, -1]
     tidy = [
-        {"contrast": contrast, "method": method, "network": i, "value": value}
+        {"contrast": contrast, "method": method, "network": i, "set": s, "value": value}
         for (contrast, method), values in found.items()
-        for i, value in enumerate(values.mean(1).tolist())
+        for i, each in enumerate(values.tolist())
+        for s, value in enumerate(each)
     ]
     return pd.DataFrame(tidy)

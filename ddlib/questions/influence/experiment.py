@@ -211,7 +211,7 @@ def run(bench: Bench, plan: Plan, collect: Collect) -> tuple[pd.DataFrame, dict[
     found = {key: torch.cat(losses) for key, losses in parts.items()}
     rows = list(_narrow(bench, plan, found, guessed)) + list(_rounds(bench, plan, found))
     table = pd.DataFrame(rows)
-    whole = [c for c in ("network", "other", "size", "group", "round") if c in table]
+    whole = [c for c in ("network", "other", "size", "group", "round", "set") if c in table]
     return table.astype(dict.fromkeys(whole, "Int64")), _arrays(bench, plan)
 
 
@@ -283,7 +283,7 @@ def _rounds(bench: Bench, plan: Plan, found: Found) -> Iterator[Row]:
     """Rows of the rounds in the usual network, and what a nudge changes in the first one."""
     tested = bench.real.test_labels.cpu()[pool(bench.real, plan)]
     for number, method in product(range(plan.rounds), plan.beside):
-        at: Row = {"method": method, "round": number}
+        at: Row = {"method": method, "round": number, "set": number % len(bench.sets[method])}
         both = torch.stack([found["round", method, 2 * number + i] for i in (0, 1)])
         for i, one in enumerate(both):
             row = measures.in_round(one, number, tested)

@@ -163,6 +163,7 @@ def _values(rows: pd.DataFrame, column: str) -> Tensor:
 def findings(record: Record) -> pd.DataFrame:
     """One number for each network, also of what pairs of networks say, or for each round.
 
+    Narrow networks all have the first set of a method; rounds take its sets in turn.
     own, own harmed: share of own class in the top, more than chance. hard: their place among the
     losses, above the middle. distinct: share of different ones, more than by chance. above: how far
     influence is above what a nudge does. repeat: rank correlation with another network.
@@ -179,8 +180,12 @@ def findings(record: Record) -> pd.DataFrame:
     found = [*_labelled(narrow), *_labelled(usual), *judged(record)]
     found += _labelled(_more(narrow, {name: f"{name} narrow more" for name in MORE}))
     found += _labelled(_more(usual, {f"{name} usual": f"{name} more" for name in IN_ROUNDS}))
+    sets = record.rows(condition="rounds").drop_duplicates("round")["set"].tolist()
+    turns = {name for values in usual.values() for name in values}
+    turns |= {f"{name} more" for name in IN_ROUNDS}
     rows = [
-        {**labels, "network": i, "value": value}
+        {**labels, "network": i, "set": sets[i] if labels["contrast"] in turns else 0}
+        | {"value": value}
         for labels, values in found
         for i, value in enumerate(values.tolist())
     ]

@@ -22,37 +22,44 @@ def recognized(
     record: Record, kind: str, method: str, metric: str = "accuracy", **where: str
 ) -> Float[Tensor, " networks"]:
     """Accuracy in percent of each network of a kind, averaged over the sets of one method."""
+    each = of_sets(record, kind, method, metric, **where)
+    return each.mean(1) if len(each) else torch.zeros(0)
+
+
+def of_sets(
+    record: Record, kind: str, method: str, metric: str = "accuracy", **where: str
+) -> Float[Tensor, "networks set"]:
+    """Accuracy in percent of each network of a kind on each set of one method."""
     labels = {"kind": kind, "method": method, "half": "other", "version": "set"} | where
-    return _of_networks(record, "set", metric, labels, "set")
+    return _measured(record, "set", metric, labels, "network", "set")
 
 
 def over_methods(
     record: Record, kind: str, methods: Sequence[str], **where: str
-) -> Float[Tensor, " networks"]:
-    """`recognized`, averaged over those of `methods` that the record has."""
+) -> Float[Tensor, "networks set"]:
+    """`of_sets`, averaged over those of `methods` that the record has: sets of the same number."""
     known = set(record.table["method"].dropna())
-    each = [recognized(record, kind, m, **where) for m in methods if m in known]
-    return torch.stack(each).mean(0)
+    return torch.stack([of_sets(record, kind, m, **where) for m in methods if m in known]).mean(0)
 
 
 def level(
     record: Record, kind: str, which: str, half: str = "other", metric: str = "accuracy"
 ) -> Float[Tensor, " networks"]:
     """Accuracy in percent of each network of a kind at one of the reference levels."""
-    return _of_networks(record, "level", metric, {"kind": kind, "half": half, "level": which})
+    labels = {"kind": kind, "half": half, "level": which}
+    return _measured(record, "level", metric, labels, "network")
 
 
-def _of_networks(
-    record: Record, condition: str, value: str, labels: dict[str, str], *over: str
-) -> Float[Tensor, " networks"]:
-    """A value of each network, averaged over further labels; empty where nothing was measured."""
+def _measured(
+    record: Record, condition: str, value: str, labels: dict[str, str], *axes: str
+) -> Float[Tensor, "..."]:
+    """A value with these axes; empty where nothing was measured."""
     rows = record.table[record.table["condition"] == condition]
     for name, label in labels.items():
         rows = rows[rows[name] == label]
     if not len(rows):
-        return torch.zeros(0)
-    found = as_array(rows, value, "network", *over)
-    return found.mean(1) if over else found
+        return torch.zeros((0,) * len(axes))
+    return as_array(rows, value, *axes)
 
 
 def near(record: Record, method: str, value: str = "agreement") -> Float[Tensor, "networks set"]:
@@ -76,7 +83,7 @@ def learned(record: Record) -> list[str]:
 
 
 def findings(record: Record) -> pd.DataFrame:
-    """Differences in percentage points, one for each network, by contrast, method and kind.
+    """Differences in percentage points for each set and network, by contrast, method and kind.
 
     Positive as the claims say it. Networks of two kinds are paired by their seed; a kind with
     fewer networks decides how many.
@@ -86,7 +93,7 @@ def findings(record: Record) -> pd.DataFrame:
         return over_methods(record, kind, GROUPS.get(group, (group,)), **where)
 
     def gain(kind: str) -> Tensor:
-        return get("weak", kind) - level(record, kind, "test")
+        return get("weak", kind) - level(record, kind, "test")[:, None]
 
     found = _order(record, MAIN) | {
         ("convnet over resnet", "weak", MAIN): (get("weak"), get("weak", "resnet-batch")),
@@ -101,15 +108,17 @@ def findings(record: Record) -> pd.DataFrame:
         ("leak of sets", "learned", MAIN): (get("learned", half="own"), get("learned")),
         ("beyond starts", "learned", MAIN): (get("learned"), get("learned", version="start")),
         ("beyond starts", "dm", MAIN): (get("dm"), get("dm", version="start")),
-        ("nearer than dm", "mtt", MAIN): tuple(near(record, m).mean(1) for m in ("mtt", "dm")),
+        ("nearer than dm", "mtt", MAIN): tuple(near(record, m) for m in ("mtt", "dm")),
     }  # fmt: skip
     if LONG in kinds(record):
         found |= _order(record, LONG)
         found |= {("falls", m, LONG): (get(m), get(m, LONG)) for m in ("dm", "gm")}
     rows = [
-        {"contrast": contrast, "method": method, "kind": kind, "network": i, "value": float(a - b)}
+        {"contrast": contrast, "method": method, "kind": kind, "network": i, "set": s}
+        | {"value": float(value)}
         for (contrast, method, kind), pair in found.items()
         for i, (a, b) in enumerate(zip(*pair, strict=False))  # as many as both have
+        for s, value in enumerate(a - b)
     ]
     return pd.DataFrame(rows)
 
@@ -117,6 +126,7 @@ def findings(record: Record) -> pd.DataFrame:
 def _order(record: Record, kind: str) -> dict[tuple[str, str, str], tuple[Tensor, Tensor]]:
     """What the released chart puts above what, as one kind of network recognizes it."""
     get = partial(over_methods, record, kind)
-    rivals = {"dm": get(["dm"]), "gm": get(GM), "test": level(record, kind, "test")}
+    test = level(record, kind, "test")[:, None]
+    rivals = {"dm": get(["dm"]), "gm": get(GM), "test": test}
     found = {(f"over {b}", a, kind): (get([a]), rivals[b]) for a in ("bptt", "mtt") for b in rivals}
     return found | {("below test", b, kind): (rivals["test"], rivals[b]) for b in ("dm", "gm")}

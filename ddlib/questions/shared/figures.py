@@ -24,7 +24,7 @@ def released_beside_ours(
     """
     released.set_title(f"released\n({note})", fontsize=SMALL)
     counted = record.table.dropna(subset=["set"]).groupby("method")["set"].nunique().max()
-    ours.set_title(f"ours\n(points: sets, up to {counted})", fontsize=SMALL)
+    ours.set_title(f"ours\n(pale: sets, up to {counted})", fontsize=SMALL)
     scales = f"{RELEASED}\nours: {scale_of(record.scale)}"
     figure.suptitle(scales, fontsize=SMALL, color="#555555", x=0.01, ha="left")
     legend_below(figure)

@@ -1,6 +1,7 @@
 """What is left of a set's gain in another architecture: points, room, order, what chance gives."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import pandas as pd
@@ -128,9 +129,9 @@ def findings(record: Record) -> pd.DataFrame:
     """Numbers for the ledger, by contrast, method and architecture, or a group of these.
 
     Of architectures as given (`gain`, `costs`, `clipping`, `chosen gain`): one for each run, a set
-    with a network seed, as the mean over the group, or over `distilled` methods. Runs of one set
-    share its luck, so with two sets an interval is too narrow. Of architectures at large
-    (`lose more`, `same order`): one for each that is not home, from means over runs.
+    with a network seed, as the mean over the group, or over `distilled` methods. Of architectures
+    at large (`lose more`, `same order`): one for each that is not home, and each set, from means
+    over the networks of the set.
     """
     gain, made = gains(record), distilled(record)
     found = []
@@ -157,10 +158,10 @@ def findings(record: Record) -> pd.DataFrame:
 
 
 def _of_architectures(record: Record, made: Sequence[str]) -> list[pd.DataFrame]:
-    """One value for each architecture that is not home and has no other width."""
+    """One value for each architecture that is not home and has no other width, and each set."""
     away = [*record.settings["norms"], *record.settings["others"]]
-    share = kept(record).groupby("architecture").mean()
-    lost = share.loc[record.settings["home"]] - share.loc[away]
+    share = kept(record).groupby(["architecture", "set"]).mean()
+    lost = share.loc[away].rsub(share.loc[record.settings["home"]], level="set")
 
     def of(some: Sequence[str]) -> pd.Series:
         return lost[[method for method in some if method in lost]].mean(axis=1)
@@ -168,9 +169,13 @@ def _of_architectures(record: Record, made: Sequence[str]) -> list[pd.DataFrame]
     each = {("lose more", "unrolled"): of(UNROLLED) - of(MATCHING)}
     if "herding" in lost:
         each["lose more", "distilled"] = of(made) - of(["herding"])
-    each["same order", "distilled"] = agreement(record).loc[away]
+    ranked = {
+        number: agreement(replace(record, table=rows)).loc[away]
+        for number, rows in record.table.groupby("set")
+    }
+    each["same order", "distilled"] = pd.concat(ranked, names=["set", "architecture"])
     return [
-        values.rename("value").rename_axis("architecture").reset_index()
+        values.rename("value").reset_index()
         .assign(contrast=contrast, method=method)
         for (contrast, method), values in each.items()
     ]  # fmt: skip

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ddlib.experiment.records import Record
 from ddlib.questions.shared.arrays import as_array
-from ddlib.questions.shared.rankings import rank_correlation
 from ddlib.questions.when_learned.experiment import LONG, METHODS, RELEASED, TEST, steps_of
 
 RECOGNIZED = 95.0  # percent of a set from which on we call it recognized
@@ -26,11 +25,6 @@ def curves(record: Record, method: str, condition: str = RELEASED) -> Float[Tens
 def on_test(record: Record, condition: str = RELEASED) -> Float[Tensor, "net step"]:
     """Accuracy on real test images along the training of each network."""
     return as_array(record.rows(condition=condition, method=TEST), "recognized", "network")
-
-
-def firsts(record: Record, method: str) -> Float[Tensor, "net set image"]:
-    """The step from which each image is recognized; infinite if there is none."""
-    return as_array(record.rows(condition=RELEASED, method=method), "first", "network", "set")
 
 
 def level(curve: Float[Tensor, "t *a"]) -> Float[Tensor, "*a"]:
@@ -58,15 +52,6 @@ def still_to_come(
     """
     reached = curve >= least
     return float(test[-1] - test[int(reached.int().argmax())]) if reached.any() else 0.0
-
-
-def order_agreement(first: Float[Tensor, "m n"]) -> Float[Tensor, " pairs"]:
-    """Spearman's rank correlation of the first steps of n images, for each two of m networks.
-
-    Images that come at the same time share the mean of their ranks.
-    """
-    one, two = torch.triu_indices(len(first), len(first), 1)
-    return rank_correlation(first[one], first[two])
 
 
 def falls(record: Record, method: str) -> Float[Tensor, "net set"]:
