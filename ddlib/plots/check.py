@@ -54,7 +54,7 @@ def effect_and_distance(
     table.loc[table["method"].isin(CHOSEN), "distance"] = 0.0
     figure, (axis,) = panels(height=3.2)
     axis.axhline(0, color=GRAY, linewidth=1)
-    groups = table.dropna(subset=["distance"]).groupby("method", sort=False)
+    groups = table.dropna(subset=["distance"]).sort_values("distance").groupby("method", sort=False)
     for i, (method, part) in enumerate(groups):
         look, at = LOOKS[str(method)], part[["distance", "value"]].mean()
         axis.plot(
