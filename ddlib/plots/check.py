@@ -55,7 +55,8 @@ def effect_and_distance(
     figure, (axis,) = panels(height=3.2)
     axis.axhline(0, color=GRAY, linewidth=1)
     for method, part in table.dropna(subset=["distance"]).groupby("method", sort=False):
-        look, at = LOOKS[str(method)], part[["distance", "value"]].mean()
+        look = LOOKS[str(method)]
+        at = (float(part["distance"].mean()), float(part["value"].mean()))
         axis.plot(
             part["distance"], part["value"], look.marker, color=look.color, markersize=7,
             label=look.label,
