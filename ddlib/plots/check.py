@@ -54,15 +54,17 @@ def effect_and_distance(
     table.loc[table["method"].isin(CHOSEN), "distance"] = 0.0
     figure, (axis,) = panels(height=3.2)
     axis.axhline(0, color=GRAY, linewidth=1)
-    for method, part in table.dropna(subset=["distance"]).groupby("method", sort=False):
-        look, at = LOOKS[str(method)], part[["distance", "value"]].mean()
+    groups = table.dropna(subset=["distance"]).groupby("method", sort=False)
+    for i, (method, part) in enumerate(groups):
+        look = LOOKS[str(method)]
+        at = (float(part["distance"].mean()), float(part["value"].mean()))
         axis.plot(
             part["distance"], part["value"], look.marker, color=look.color, markersize=7,
             label=look.label,
         )  # fmt: skip
         if method not in CHOSEN:
             axis.annotate(
-                f"{part['gain'].mean():+.0f}", at, (-22 if method == "dsa" else 6, 5),
+                f"{part['gain'].mean():+.0f}", at, (5, -13 if i % 2 else 5),
                 textcoords="offset points", fontsize=SMALL, color=GRAY,
             )  # fmt: skip
     axis.set_xlabel("distance from the first images (standardized pixels)")

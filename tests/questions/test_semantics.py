@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 
 from ddlib import DistributionMatching, ImageData, tables
 from ddlib.data import shapes
@@ -23,6 +24,7 @@ from ddlib.questions.semantics.findings import findings
 from ddlib.questions.semantics.single_images import TakenApart, reliability
 from ddlib.questions.shared.permutation import association, likeness, permutation_test
 from ddlib.questions.shared.pixels import border, pixels_of
+from ddlib.questions.traits.findings import findings as of_traits
 from ddlib.questions.traits.photographs import measure
 from ddlib.seeds import generator
 from ddlib.training import logits, train
@@ -172,7 +174,11 @@ def photographs() -> Record:
     return load_record("cifar10x16-traits")
 
 
-@pytest.mark.parametrize("draw", [figures.meaning, figures.beyond])
+def beyond(record: Record, photographs: Record) -> Figure:
+    return figures.beyond(record, photographs, of_traits(photographs))
+
+
+@pytest.mark.parametrize("draw", [figures.meaning, beyond])
 def test_figures_say_both_scales_and_leave_no_panel_empty(
     record: Record, photographs: Record, draw
 ) -> None:
@@ -199,7 +205,7 @@ def test_mean_of_each_method_is_drawn_where_it_was_found(
 
 
 def test_sets_are_held_against_random_images(record: Record, photographs: Record) -> None:
-    axis = figures.beyond(record, photographs).axes[0]
+    axis = beyond(record, photographs).axes[0]
     found = findings(record).query("contrast == 'beyond' and method == 'dm'")
     each = found.query("attribute == 'color'").groupby("set")["value"].mean().tolist()
     pale = [list(line.get_xdata()) for line in axis.lines if line.get_alpha()]

@@ -16,11 +16,10 @@ from ddlib.names import scale_of
 from ddlib.plots.marks import strip
 from ddlib.plots.style import GRAY, LOOKS, SMALL, WIDTH, closed, finish, legend_below, panels
 from ddlib.questions.semantics.attributes import ATTRIBUTES
-from ddlib.questions.semantics.findings import findings as of_shapes
+from ddlib.questions.semantics.findings import findings
 from ddlib.questions.shared.arrays import named
 from ddlib.questions.shared.figures import beside_chance
 from ddlib.questions.shared.permutation import Permuted
-from ddlib.questions.traits.findings import findings as of_photographs
 
 
 def helped(
@@ -78,13 +77,16 @@ def meaning(drawn: Record, photographs: Record) -> Figure:
     return _of_both(figure, axes, drawn, photographs)
 
 
-def beyond(drawn: Record, photographs: Record) -> Figure:
-    """The same, less the correlation of random real images in the same class; a point a set."""
+def beyond(drawn: Record, photographs: Record, of_traits: pd.DataFrame) -> Figure:
+    """The same, less the correlation of random real images in the same class; a point a set.
+
+    `of_traits` are the findings of the photographs, another question's.
+    """
     figure, axes = panels(2, height=3.4)
-    found = of_shapes(drawn).query("contrast == 'beyond'")
+    found = findings(drawn).query("contrast == 'beyond'")
     by = ["method", "attribute", "set"]
     strip(axes[0], _mean(found, by), "value", rows="attribute")
-    found = of_photographs(photographs).query("contrast == 'beyond'")
+    found = of_traits.query("contrast == 'beyond'")
     strip(axes[1], _mean(found, ["method", "trait"]), "value", rows="trait")
     for axis in axes:
         axis.axvline(0, color=LOOKS["random"].color, linewidth=1.5, label="random images")
