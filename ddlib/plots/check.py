@@ -56,7 +56,8 @@ def effect_and_distance(
     axis.axhline(0, color=GRAY, linewidth=1)
     groups = table.dropna(subset=["distance"]).sort_values("distance").groupby("method", sort=False)
     for i, (method, part) in enumerate(groups):
-        look, at = LOOKS[str(method)], part[["distance", "value"]].mean()
+        look = LOOKS[str(method)]
+        at = (float(part["distance"].mean()), float(part["value"].mean()))
         axis.plot(
             part["distance"], part["value"], look.marker, color=look.color, markersize=7,
             label=look.label,

@@ -70,8 +70,8 @@ def agreement_gaps(record: Record) -> Figure:
     over_sets(axis, found, by="contrast", looks=GAP_LOOKS, names=_names(rows))
     released = {m: v["early"] - v["subset"] for m, v in RELEASED_MEANS.items() if m in rows}
     axis.plot(
-        released.values(), [rows.index(m) for m in released], "D", color="black", mfc="none", ms=10,
-        label="released gap, one network",
+        [*released.values()], [rows.index(m) for m in released], "D", color="black",
+        mfc="none", ms=10, label="released gap, one network",
     )  # fmt: skip
     axis.locator_params(axis="x", nbins=5)
     axis.set_xlabel("agreement with early-stopped networks\nless that with subset networks")

@@ -95,9 +95,9 @@ def paths(record: Record, level: float) -> Figure:
     x, y = zip(*path, strict=True)
     real = LOOKS["real"]
     axis.plot(x, y, ".-", color=real.color, linewidth=1, label=f"{real.label}, step by step")
-    for mark, *at in list(zip(marks, x, y, strict=True))[:-1]:  # the last ones lie together
+    for mark, across, up in list(zip(marks, x, y, strict=True))[:-1]:  # the last lie together
         axis.annotate(
-            f"{mark}", at, (-4, 4), textcoords="offset points", fontsize=SMALL, ha="right"
+            f"{mark}", (across, up), (-4, 4), textcoords="offset points", fontsize=SMALL, ha="right"
         )
     for method in _drawn(record):
         look, ends = LOOKS[method], of_method(record, method, level)[:, :2].mean(-1)

@@ -116,7 +116,9 @@ def stopping(values: Float[Tensor, "r s"], truth: float) -> Figure:
     for axis, (title, found) in zip(axes, kinds.items(), strict=True):
         axis.hist(found, bins=60, color=GRAY)
         axis.axvline(truth, color="black", label="true trace")
-        axis.axvline(found.mean(), color="#D55E00", linestyle="--", label="mean of the estimates")
+        axis.axvline(
+            float(found.mean()), color="#D55E00", linestyle="--", label="mean of the estimates"
+        )
         axis.set_title(title, fontsize=SMALL, loc="left")
         axis.set_ylabel("runs")
     axes[1].set_xlabel("estimated trace")

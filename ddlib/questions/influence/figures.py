@@ -1,6 +1,7 @@
 """Figures of what single images of a set do for single test images, and the explorer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -67,7 +68,7 @@ def beside_released(record: Record) -> Figure:
     return finish(figure, axes, record.profile, record.settings["usual"])
 
 
-def _last(axis: Axes) -> tuple[list, list]:
+def _last(axis: Axes) -> tuple[list[Any], list[Any]]:
     """The line of chance alone: the rows name all other series."""
     lines, names = axis.get_legend_handles_labels()
     return lines[-1:], names[-1:]

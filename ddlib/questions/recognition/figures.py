@@ -63,11 +63,11 @@ def chart(record: Record) -> Figure:
     figure, axes = panels(2, height=0.42 * len(rows) + 2.0, sharex=True, sharey=True)
     for axis, table in zip(axes, (pd.DataFrame(released), ours), strict=True):
         blank = pd.DataFrame({"method": rows, "network": "ConvNet"})  # a row for each, also empty
-        table = pd.concat([blank, table[table["method"].isin(rows)]])
-        strip(axis, table, "recognized", by="network", looks=NETWORKS, names=NAMES)
+        shown = pd.concat([blank, table[table["method"].isin(rows)]])
+        strip(axis, shown, "recognized", by="network", looks=NETWORKS, names=NAMES)
         axis.axhline(0.5, color=GRAY, linewidth=1)
         axis.set_xlabel("images recognized,\nin percent")
-    return released_beside_ours(figure, *axes, record, "a point: one network")
+    return released_beside_ours(figure, axes[0], axes[1], record, "a point: one network")
 
 
 def above_test(record: Record, half: str = "other", version: str = "set") -> pd.DataFrame:
@@ -75,10 +75,10 @@ def above_test(record: Record, half: str = "other", version: str = "set") -> pd.
     table = record.table[record.table["half"] == half]
     shown = table[(table["condition"] == "set") & (table["version"] == version)]
     test = table[(table["condition"] == "level") & (table["level"] == "test")]
-    test = test.set_index(["kind", "network"])["accuracy"].rename("test")
-    found = shown[shown["method"].isin(SOURCES)].join(test, on=["kind", "network"])
-    found = found.assign(value=found["accuracy"] - found["test"])
-    return found[["kind", "method", "set", "network", "accuracy", "test", "value"]]
+    level = test.set_index(["kind", "network"])["accuracy"].rename("test")
+    found = shown[shown["method"].isin(SOURCES)].join(level, on=["kind", "network"])
+    columns = ["kind", "method", "set", "network", "accuracy", "test", "value"]
+    return found.assign(value=found["accuracy"] - found["test"])[columns]
 
 
 def beside_test(record: Record) -> Figure:
@@ -96,8 +96,8 @@ def beside_test(record: Record) -> Figure:
     figure, axis = _above(found, "kind", looks)
     rows = list(dict.fromkeys(found["method"]))
     axis.plot(
-        released.values(), [rows.index(m) for m in released], "D", color="black", mfc="none", ms=10,
-        label="released, after 40 epochs",
+        [*released.values()], [rows.index(m) for m in released], "D", color="black",
+        mfc="none", ms=10, label="released, after 40 epochs",
     )  # fmt: skip
     axis.set_xlim(left=min(axis.get_xlim()[0], *released.values()) - 1)
     legend_below(figure)
