@@ -30,6 +30,7 @@ from ddlib.files import save_json
 from ddlib.methods.bptt import BPTT
 from ddlib.methods.coresets import Herding, KCenter, RandomSelection
 from ddlib.methods.distribution import DistributionMatching
+from ddlib.methods.gradient import GradientMatching
 from ddlib.methods.trajectory import TrajectoryMatching
 from ddlib.networks import build
 from ddlib.presets import preset
@@ -78,6 +79,11 @@ def laptop(tag: str) -> Method:
             inner_steps=30, inner_lr=0.02, lr=100.0, lr_rate=0.1, augment=True,
             precision="bfloat16",
         )  # fmt: skip
+    if tag in ("dc", "dsa"):
+        return GradientMatching(
+            ipc=10, steps=1000, outer=10, inner_epochs=10, batch_real=128, lr=0.3,
+            augment=tag == "dsa", precision="bfloat16",
+        )  # fmt: skip
     return {"random": RandomSelection, "herding": Herding, "kcenter": KCenter}[tag](ipc=10)
 
 
@@ -102,9 +108,10 @@ JOBS = (
     Job("cifar10x16", laptop("bptt"), 0),
     Job("cifar10", full("dm"), 0),
     *(Job("cifar10", full("random"), seed) for seed in SEEDS[:2]),
-    Job("cifar10x16", laptop("mtt"), 0),
+    *(Job("cifar10x16", laptop(tag), 0) for tag in ("mtt", "dc")),
     *(Job("cifar10x16", laptop(tag), seed) for seed in SEEDS[2:] for tag in ("dm", "random")),
-    *(Job("cifar10x16", laptop(tag), seed) for seed in SEEDS[1:] for tag in ("bptt", "mtt")),
+    *(Job("cifar10x16", laptop(tag), seed) for seed in SEEDS[1:] for tag in ("bptt", "mtt", "dc")),
+    *(Job("cifar10x16", laptop("dsa"), seed) for seed in SEEDS[:2]),
     *(Job("cifar10x16", laptop(tag), seed) for tag in CORESETS[1:] for seed in SEEDS),
     *(Job("cifar10", full("random"), seed) for seed in SEEDS[2:]),
     *(Job("cifar10", full(tag), seed) for tag in CORESETS[1:] for seed in SEEDS),
