@@ -90,7 +90,13 @@ class DistilledSet:
         return to_pixels(images, self.mean, self.std).clamp(0, 1)
 
     def at(self, index: int) -> "DistilledSet":
-        """The set as it was at one snapshot of its history."""
+        """The set as it was at one snapshot of its history; `IndexError` where there is none."""
+        kept = len(self.history)
+        if not -kept <= index < kept:
+            raise IndexError(
+                f"there is no snapshot {index}: this set kept {kept}. Selections and "
+                "saved sets keep none; `snapshots` of ddlib.distill says how many others keep"
+            )
         images = self.history[index].images.to(self.images.device)
         return replace(self, images=images, history=())
 

@@ -65,6 +65,11 @@ def test_history_is_a_set_at_each_snapshot() -> None:
     assert torch.equal(made.at(0).images, method.initialize(toy_data(), 0)["images"])
     assert torch.equal(made.at(-1).images, made.images)
     assert made.at(0).history == ()
+    for past_the_end in (len(made.history), -len(made.history) - 1):
+        with pytest.raises(IndexError, match=f"this set kept {len(made.history)}"):
+            made.at(past_the_end)
+    with pytest.raises(IndexError, match="no snapshot 0: this set kept 0"):
+        ddlib.distill(toy_data(), ddlib.RandomSelection(ipc=1), seed=0).at(0)
 
 
 BAD_SETS = {
