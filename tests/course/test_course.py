@@ -9,6 +9,8 @@ import pytest
 
 from book.course.chapter_figure import figure
 from book.course.export import export
+from ddlib.files import load_json
+from ddlib.results import RECORDED
 
 ROOT = Path(__file__).parents[2]
 COURSE = ROOT / "book" / "course"
@@ -49,6 +51,23 @@ def test_reading_takes_as_long_as_the_chapters_say() -> None:
     for week, load in zip(weeks, loads[:-1], strict=True):
         chosen = re.findall(r"\d+", re.sub(r"\([^)]*\)", "", week[3]))
         assert sum(minutes[int(n)] for n in chosen) == int(load[2]), week[0]
+
+
+def test_the_trial_of_week_1_shows_what_was_recorded() -> None:
+    page = text("teaching.md")
+    record = load_json(RECORDED / "benchmarks" / "trial.json")
+    rows = {
+        name: [
+            ", ".join(f"{seconds:.0f}" for seconds in found["seconds"]),
+            *(f"{found[key]:.0f}" for key in ("processor", "words", "lines")),
+        ]
+        for name, found in record["notebooks"].items()
+    }
+    shown = table(page, "| | Running, seconds")
+    assert {row[0]: row[1:] for row in shown} == rows
+    assert f"set-up cell took {record['setup_seconds']:.0f} seconds" in page.replace("\n", " ")
+    for name in ("torch", "numpy"):
+        assert f"{name} {record['versions'][name]}" in page
 
 
 def test_sessions_and_the_other_formats_add_up() -> None:

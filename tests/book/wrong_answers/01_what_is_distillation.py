@@ -30,6 +30,16 @@ def wrong_1_same_network(real, method, seeds):
     return [scores(real, method, s, 0) - scores(real, chosen, s, 0) for s in seeds]
 
 
+def wrong_1_network_of_the_chapter(real, method, seeds):
+    def judged(method, seed):
+        made = ddlib.distill(real, method, seed=seed)
+        judge = "convnet-half"  # of the profile `fast`
+        return ddlib.evaluate(made, real, nets=1, seed=seed, network=judge).mean
+
+    chosen = ddlib.RandomSelection(ipc=method.ipc)
+    return [judged(method, s) - judged(chosen, s) for s in seeds]
+
+
 def wrong_1_mean_only(real, method, seeds):
     chosen = ddlib.RandomSelection(ipc=method.ipc)
     found = [scores(real, method, s, s) - scores(real, chosen, s, s) for s in seeds]
