@@ -152,7 +152,7 @@ def test_every_recorded_trace_is_whole(name: str) -> None:
 
 def test_the_package_stays_light() -> None:
     files = [f for f in (Path(ddlib.__file__).parent / "recorded").rglob("*") if f.is_file()]
-    assert sum(f.stat().st_size for f in files) < 10 * 2**20
+    assert sum(f.stat().st_size for f in files) < 20 * 2**20  # with the true sets: as planned
     assert {f.suffix for f in files} <= {".json", ".safetensors"}
 
 
