@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Claim = Mapping[str, Any]
-Found = Callable[[Claim], "tuple[pd.DataFrame, str] | None"]  # of a claim: all findings, scale
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,12 @@ def _with_ends(found: Interval, digits: int) -> str:
 def ledger(chapter: str | None = None, folder: Path = RECORDED) -> list[Row]:
     """All claims, or those of one chapter, each with the verdict of what `folder` holds."""
     claims, names = _content()["claims"], set(recorded("results", folder))
-    load, found = partial(load_result, folder=folder), _finder(folder)
-    rows = _decided([_judged(claim, names, load, found) for claim in claims])
-    return [row for row in rows if chapter in (None, row.chapter)]
+    load = partial(load_result, folder=folder)
+    rows = [
+        _of_record(claim, folder) if "where" in claim else _of_results(claim, names, load)
+        for claim in claims
+    ]
+    return [row for row in _decided(rows) if chapter in (None, row.chapter)]
 
 
 def _decided(rows: list[Row]) -> list[Row]:
@@ -108,11 +110,8 @@ def _content() -> dict[str, Any]:
 Load = Callable[[str], Result]
 
 
-def _judged(claim: Claim, names: set[str], load: Load, found: Found) -> Row:
-    """The line of one claim, by what it is about: a finding, an accuracy or an order."""
-    if "where" in claim:
-        known = found(claim)
-        return judge(claim, *known) if known else _plain(claim)
+def _of_results(claim: Claim, names: set[str], load: Load) -> Row:
+    """The line of a claim about results: an accuracy or an order."""
     if "result" in claim:
         return _level(claim, load(claim["result"]) if claim["result"] in names else None)
     both = {claim["better"], claim["worse"]} <= names
@@ -221,21 +220,21 @@ def findings(record: Record) -> "pd.DataFrame":
     return asking.part(record.question, "findings").findings(record)
 
 
-def _finder(folder: Path) -> Found:
-    """Findings of claims from the records in `folder`."""
-
-    def find(claim: Claim) -> "tuple[pd.DataFrame, str] | None":
-        path = folder / FOLDER / f"{claim['record']}.safetensors"
-        return _found_in(path, path.stat().st_mtime_ns) if path.exists() else None
-
-    return find
+def _of_record(claim: Claim, folder: Path) -> Row:
+    """The line of a claim about a record in `folder`."""
+    path = folder / FOLDER / f"{claim['record']}.safetensors"
+    if not path.exists():
+        return _plain(claim)
+    return _lines_of(path, path.stat().st_mtime_ns)[claim["id"]]
 
 
 @cache
-def _found_in(path: Path, written: int) -> tuple["pd.DataFrame", str]:
-    """The findings and the scale of a record that was `written` then: computed once a process."""
+def _lines_of(path: Path, written: int) -> dict[str, Row]:
+    """All lines about a record that was `written` then, by claim: judged once a process."""
     record = load_record(path.stem, path.parents[1])
-    return findings(record), record.scale
+    found = findings(record)
+    mine = [claim for claim in _content()["claims"] if claim.get("record") == path.stem]
+    return {claim["id"]: judge(claim, found, record.scale) for claim in mine}
 
 
 def beside(made: Record, folder: Path = RECORDED) -> list[tuple[Row, Row]]:
