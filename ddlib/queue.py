@@ -8,7 +8,7 @@ whoever calls first: several processes share the list, each works on a job that 
 import fcntl
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -94,9 +94,7 @@ def full(tag: str) -> Method:
     images (one network).
     """
     method = preset(tag, 10, "full")
-    if tag == "dm":
-        return replace(method, precision="bfloat16", steps=5000)
-    return method
+    return replace(method, steps=5000) if tag == "dm" else method
 
 
 SEEDS = range(5)
@@ -211,7 +209,15 @@ def _work_on(
         "date": datetime.now(UTC).date().isoformat(),
     }  # fmt: skip
     if made.history:
-        found |= _judged_on_the_way(job, made, frames, final["plain"], judge, how, folder)
+        steps = [shot.step for shot in made.history]
+        of = {name: steps.index(round(share * job.method.steps)) for name, share in LOOKS.items()}
+        found |= {name: {"plain": judge(name, frames[i], "plain", 5)} for name, i in of.items()}
+        frames[of["quarter"]].save(folder / "sets" / f"{job.name}-quarter.safetensors", half=True)
+        if job.seed == 0:  # whose slider the book shows
+            known = {
+                i: found[name]["plain"] for name, i in (of | {"final": len(steps) - 1}).items()
+            }
+            _trace(job, made, _shown(frames, steps, known, judge), how).save(folder)
     about = {
         "dataset": job.dataset, "method": {"tag": job.method.tag, **asdict(job.method)},
         "seed": job.seed, "accuracies": found, "moved": moved(frames[0], made),
@@ -224,28 +230,17 @@ def _work_on(
     print(f"{job.name}: {final}", flush=True)
 
 
-def _judged_on_the_way(
-    job: Job,
-    made: DistilledSet,
+def _shown(
     frames: Sequence[DistilledSet],
-    final: list[float],
+    steps: Sequence[int],
+    known: Mapping[int, list[float]],
     judge: Callable[[str, DistilledSet, str, int], list[float]],
-    how: dict[str, Any],
-    folder: Path,
-) -> dict[str, Any]:
-    """Looks as the last images have them; of the first set, what its slider shows as well."""
-    steps = [shot.step for shot in made.history]
-    of = {name: steps.index(round(share * job.method.steps)) for name, share in LOOKS.items()}
-    found = {name: {"plain": judge(name, frames[i], "plain", 5)} for name, i in of.items()}
-    frames[of["quarter"]].save(folder / "sets" / f"{job.name}-quarter.safetensors", half=True)
-    if job.seed == 0:
-        known = {len(steps) - 1: final, **{i: found[n]["plain"] for n, i in of.items()}}
-        shown = [
-            known[i][:1] if i in known else judge(f"step{s}", frames[i], "plain", 1)
-            for i, s in enumerate(steps)
-        ]
-        _trace(job, made, shown, how).save(folder)
-    return found
+) -> list[list[float]]:
+    """One network for each moment of the slider, where none is `known`."""
+    return [
+        known[i][:1] if i in known else judge(f"step{step}", frames[i], "plain", 1)
+        for i, step in enumerate(steps)
+    ]
 
 
 def _distilled(
