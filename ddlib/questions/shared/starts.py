@@ -67,16 +67,17 @@ def most_alike(real: ImageData, made: DistilledSet) -> Int[Tensor, " n"]:
     for c in range(len(made.classes)):
         rows = (real.train_labels == c).nonzero()[:, 0]
         mine = (made.labels == c).nonzero()[:, 0]
-        table = _flat(made.images[mine]) @ _flat(real.train_images[rows]).T
+        table = centered(made.images[mine]) @ centered(real.train_images[rows]).T
         best[mine] = rows[table.argmax(1)]
     return best
 
 
 def alike(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     """Correlation of the values of each pair of images: 1 for equal up to brightness, contrast."""
-    return (_flat(a) * _flat(b)).sum(1)
+    return (centered(a) * centered(b)).sum(1)
 
 
-def _flat(images: Tensor) -> Float[Tensor, "n d"]:
+def centered(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+    """Images as vectors of mean zero and length one: their products are correlations."""
     flat = images.flatten(1)
     return F.normalize(flat - flat.mean(1, keepdim=True), dim=1)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from ddlib.data import ImageData, sample_per_class
+from ddlib.questions.shared.starts import centered
 from ddlib.seeds import generator
 
 
@@ -54,12 +54,6 @@ def nearest(
     """The best correlation of each image with an image of its class in a set."""
     a, b = centered(images), centered(made)
     return (a @ b.T).masked_fill(labels[:, None] != of, -1).amax(1)
-
-
-def centered(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
-    """Images as vectors of mean zero and length one."""
-    flat = images.flatten(1)
-    return F.normalize(flat - flat.mean(1, keepdim=True), dim=1)
 
 
 def calibrated(
