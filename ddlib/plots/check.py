@@ -23,7 +23,8 @@ def gain_and_distance(
     figure, (axis,) = panels(height=3.6)
     for table, filled in ((short, False), (long, True)):
         for method in methods:
-            _points(axis, table[table["method"] == method], method, filled=filled)
+            part = table[table["method"] == method].dropna(subset=["distance"])
+            _points(axis, part, "gain", method, filled=filled)
     for method in methods:  # named once, though its sets may be open or full
         look = LOOKS[method]
         axis.plot([], [], look.marker, color=look.color, label=look.label)
@@ -56,12 +57,8 @@ def effect_and_distance(
     axis.axhline(0, color=GRAY, linewidth=1)
     groups = table.dropna(subset=["distance"]).sort_values("distance").groupby("method", sort=False)
     for i, (method, part) in enumerate(groups):
-        look = LOOKS[str(method)]
         at = (float(part["distance"].mean()), float(part["value"].mean()))
-        axis.plot(
-            part["distance"], part["value"], look.marker, color=look.color, markersize=7,
-            label=look.label,
-        )  # fmt: skip
+        _points(axis, part, "value", str(method), label=LOOKS[str(method)].label)
         if method not in CHOSEN:
             axis.annotate(
                 f"{part['gain'].mean():+.0f}", at, (5, -13 if i % 2 else 5),
@@ -74,11 +71,20 @@ def effect_and_distance(
     return finish(figure, [axis], scale, network)
 
 
-def _points(axis: Axes, table: pd.DataFrame, method: str, *, filled: bool) -> None:
-    look, known = LOOKS[method], table.dropna(subset=["distance"])
+def _points(
+    axis: Axes,
+    table: pd.DataFrame,
+    value: str,
+    method: str,
+    *,
+    filled: bool = True,
+    label: str | None = None,
+) -> None:
+    """The sets of a method at their distances."""
+    look = LOOKS[method]
     axis.plot(
-        known["distance"], known["gain"], look.marker, color=look.color, markersize=7,
-        markerfacecolor=look.color if filled else "white",
+        table["distance"], table[value], look.marker, color=look.color, markersize=7,
+        markerfacecolor=look.color if filled else "white", label=label,
     )  # fmt: skip
 
 

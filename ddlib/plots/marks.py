@@ -16,6 +16,7 @@ from matplotlib.image import AxesImage
 from torch import Tensor
 
 from ddlib.experiment.statistics import SET, by_sets
+from ddlib.names import LABELS
 from ddlib.pictures import arranged
 from ddlib.plots.style import GRAY, LETTER, LOOKS, SMALL, Look, Looks, beside, name_rows
 
@@ -220,6 +221,6 @@ def _name_rows(
     looks: Mapping[str, Look],
     names: Mapping[str, str] | None,
 ) -> None:
-    """Each row under its name in words, which is that of its look if there is no other."""
-    known = {tag: look.label for tag, look in looks.items()} | dict(names or {})
+    """Each row under its name in words: that of its look, or of a method, if there is no other."""
+    known = {**LABELS, **{tag: look.label for tag, look in looks.items()}, **(names or {})}
     name_rows(axis, [known.get(str(label), str(label)) for label in labels])

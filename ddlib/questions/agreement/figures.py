@@ -10,7 +10,7 @@ from ddlib.plots.style import GRAY, LOOKS, Look, beside, finish, legend_below, n
 from ddlib.questions.agreement.experiment import LATE
 from ddlib.questions.agreement.findings import findings, gaps, likeness
 from ddlib.questions.agreement.matching import RELATIONS
-from ddlib.questions.shared.figures import released_beside_ours
+from ddlib.questions.shared.figures import diamonds, released_beside_ours
 
 # Mean agreement of the released figure, read off its stored picture within 0.003: of the network on
 # a distilled set with early-stopped networks, and with networks on subsets. One network a method.
@@ -52,7 +52,7 @@ def agreements(record: Record) -> Figure:
         blank = pd.DataFrame({"method": rows, "pool": "early"})  # a row for each, also empty
         kept = table["pool"].isin(["early", "subset"]) & table["method"].isin(rows)
         table = pd.concat([blank, table[kept]])
-        strip(axis, table, "agreement", by="pool", looks=POOL_LOOKS, names=_names(rows))
+        strip(axis, table, "agreement", by="pool", looks=POOL_LOOKS)
         axis.set_xlabel("agreement")
     note = "one network"
     return released_beside_ours(figure, axes[0], axes[1], record, note)
@@ -67,12 +67,9 @@ def agreement_gaps(record: Record) -> Figure:
     found = pd.concat([found[found["method"] == method] for method in rows])
     figure, (axis,) = panels(height=0.45 * len(rows) + 1.6)
     axis.axvline(0, color=GRAY, linewidth=1)
-    over_sets(axis, found, by="contrast", looks=GAP_LOOKS, names=_names(rows))
+    over_sets(axis, found, by="contrast", looks=GAP_LOOKS)
     released = {m: v["early"] - v["subset"] for m, v in RELEASED_MEANS.items() if m in rows}
-    axis.plot(
-        [*released.values()], [rows.index(m) for m in released], "D", color="black",
-        mfc="none", ms=10, label="released gap, one network",
-    )  # fmt: skip
+    diamonds(axis, released, rows, "released gap, one network")
     axis.locator_params(axis="x", nbins=5)
     axis.set_xlabel("agreement with early-stopped networks\nless that with subset networks")
     legend_below(figure)
@@ -115,7 +112,7 @@ def relations(record: Record) -> Figure:
     rows = [method for method in SHOWN if method in set(found["method"])]
     found = pd.concat([found[found["method"] == method] for method in rows])
     figure, (axis,) = panels(height=0.55 * len(rows) + 1.6)
-    over_sets(axis, found, by="relation", looks=KIN_LOOKS, names=_names(rows))
+    over_sets(axis, found, by="relation", looks=KIN_LOOKS)
     axis.set_xlabel("agreement of networks of equal accuracy")
     legend_below(figure)
     return finish(figure, [axis], record.profile)
@@ -138,7 +135,3 @@ def partners(record: Record, method: str, pool: str) -> pd.DataFrame:
 def began(record: Record, method: str) -> bool:
     """Whether the sets of a method began as the images of `start`."""
     return bool(record.table.loc[record.table["method"] == method, "began"].iloc[0])
-
-
-def _names(rows: list[str]) -> dict[str, str]:
-    return {method: LOOKS[method].label for method in rows}

@@ -74,8 +74,7 @@ def baselines(record: Record) -> Figure:
     found = found[found["method"].isin(_learned_last(record))]
     means = found.groupby(["method", "beside", "set"], sort=False)["value"].mean().reset_index()
     figure, (axis,) = panels(height=3.8)
-    names = {method: LOOKS[method].label for method in means["method"].unique()}
-    strip(axis, means, "value", by="beside", names=names, looks=BESIDE)
+    strip(axis, means, "value", by="beside", looks=BESIDE)
     axis.axvline(0, color=GRAY, linewidth=1)
     axis.set_xlabel(f"points of gap beyond a baseline, at chance {record.settings['level']}")
     legend_below(figure)

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from ddlib.experiment.records import Record
 from ddlib.plots.marks import strip
-from ddlib.plots.style import LOOKS, Look, finish, legend_below, panels
+from ddlib.plots.style import Look, finish, legend_below, panels
 from ddlib.questions.decoupled.findings import accuracies
 
 KIND_LOOKS = {
@@ -12,9 +12,7 @@ KIND_LOOKS = {
     "soft": Look("the teacher's soft labels", "#D55E00", "D"),
     "within": Look("soft labels, no more numbers stored", "#56B4E9", "s"),
 }
-NAMES = {tag: look.label for tag, look in LOOKS.items()} | {
-    "herding": "herding, teacher's features"
-}
+NAMES = {"herding": "herding, teacher's features"}
 
 
 def by_label(record: Record) -> Figure:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
-import pandas as pd
 import torch
 from IPython.display import HTML
 from jaxtyping import UInt8
@@ -85,7 +84,7 @@ def repeated(record: Record) -> Figure:
     for axis, (value, label) in zip(axes, values.items(), strict=True):
         long = table.melt(["method", "round"], [f"{value} same", f"{value} other"], "kind", value)
         long["kind"] = long["kind"].str.removeprefix(f"{value} ")
-        strip(axis, long, value, by="kind", looks=KINDS, names=_labels(long))
+        strip(axis, long, value, by="kind", looks=KINDS)
         axis.axvline(by_chance(record)[value], color=GRAY, linestyle=":", label="chance")
         axis.set_xlabel(label)
     legend_below(figure)
@@ -105,16 +104,12 @@ def instrument(record: Record) -> Figure:
         "noise": "change by a nudged start,\npercent of an image's",
     }
     for axis, (value, label) in zip(axes, values.items(), strict=True):
-        strip(axis, table, value, by="width", looks=WIDTHS, names=_labels(table))
+        strip(axis, table, value, by="width", looks=WIDTHS)
         axis.set_xlim(0, None)
         axis.set_xlabel(label)
     legend_below(figure)
     both = f"{record.settings['usual']}, {record.settings['network']}"
     return finish(figure, axes, record.profile, both)
-
-
-def _labels(table: pd.DataFrame) -> dict[str, str]:
-    return {str(tag): LOOKS[str(tag)].label for tag in table["method"].unique()}
 
 
 def helped_and_harmed(

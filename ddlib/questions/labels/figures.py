@@ -15,7 +15,6 @@ LABEL_LOOKS = {
     FULL: Look("fully trained teacher", "#56B4E9", "s"),
     SHUFFLED: Look("shuffled within the class", "#882255", "v"),
 }
-NAMES = {tag: look.label for tag, look in LOOKS.items()}
 
 
 def by_label(record: Record) -> Figure:
@@ -24,7 +23,7 @@ def by_label(record: Record) -> Figure:
     long = long.melt(["method", "set", "network"], var_name="kind", value_name="accuracy")
     names = list(dict.fromkeys(long["method"]))
     figure, (axis,) = panels(height=0.55 * len(names) + 1.3)
-    strip(axis, long, "accuracy", rows="method", by="kind", names=NAMES, looks=LABEL_LOOKS)
+    strip(axis, long, "accuracy", rows="method", by="kind", looks=LABEL_LOOKS)
     axis.set_xlabel("test accuracy in percent")
     legend_below(figure)
     return finish(figure, [axis], record.scale)
@@ -57,7 +56,7 @@ def gains(record: Record) -> Figure:
     rows = found[(found["contrast"] == "gain") & found["kind"].isin([HARD, EARLY])]
     rows = rows[rows["method"] != "random"]
     figure, (axis,) = panels(height=0.45 * rows["method"].nunique() + 1.3)
-    strip(axis, rows, "value", rows="method", by="kind", names=NAMES, looks=LABEL_LOOKS)
+    strip(axis, rows, "value", rows="method", by="kind", looks=LABEL_LOOKS)
     axis.axvline(0, color=GRAY, linewidth=1)
     axis.set_xlabel("points above random images with the same kind of label")
     legend_below(figure)

@@ -8,7 +8,7 @@ from ddlib.plots.marks import lines, over_sets
 from ddlib.plots.style import GRAY, SMALL, finish, legend_below, panels
 from ddlib.questions.mixing.experiment import ALONE, CHANGES, CONTROLS, DOSES
 from ddlib.questions.mixing.findings import JOINED, RELEASED, findings
-from ddlib.questions.shared.figures import released_beside_ours
+from ddlib.questions.shared.figures import banded, diamonds, released_beside_ours
 
 IN_WORDS = {
     JOINED: "10 real (as released)",
@@ -51,18 +51,16 @@ def dips(record: Record) -> Figure:
     """Points gained when ten real images per class join, set by set, beside what was released."""
     found = _of(record, "adds", JOINED)
     methods = list(dict.fromkeys(found["method"]))
-    released = [RELEASED[method][K[JOINED]] - RELEASED[method][0] for method in methods]
+    released = {m: RELEASED[m][K[JOINED]] - RELEASED[m][0] for m in methods}
     figure, (axis,) = panels(height=2.9)
     axis.axvline(0, color=GRAY, linewidth=1)
     over_sets(axis, found)
-    (known,) = axis.plot(released, range(len(methods)), "D", color="black", mfc="none", ms=10)
+    label = "released, one network (pale: our sets, line: 95 % interval)"
+    known = diamonds(axis, released, methods, label)
     low, high = axis.get_xlim()
-    axis.set_xlim(min(low, *released) - 0.5, max(high, *released) + 0.5)
+    axis.set_xlim(min(low, *released.values()) - 0.5, max(high, *released.values()) + 0.5)
     axis.set_xlabel(f"points gained when {JOINED} images per class join")
-    figure.legend(
-        [known], ["released, one network (pale: our sets, line: 95 % interval)"],
-        loc="outside lower center", fontsize=SMALL, frameon=False,
-    )  # fmt: skip
+    figure.legend([known], [label], loc="outside lower center", fontsize=SMALL, frameon=False)
     return finish(figure, [axis], record.profile)
 
 
@@ -87,8 +85,7 @@ def changes(record: Record) -> Figure:
     made = [name for name in CHANGES if name in set(found["condition"])]
     found = pd.concat([found[found["condition"] == name] for name in made])
     figure, (axis,) = panels(height=0.5 * len(made) + 1.3)
-    for row in range(1, len(made), 2):
-        axis.axhspan(row - 0.5, row + 0.5, color="#F3F3F3", zorder=0)
+    banded(axis, len(made))
     axis.axvline(0, color=GRAY, linewidth=1)
     over_sets(axis, found, rows="condition")
     axis.set_xlabel("points that the gain over random images loses")

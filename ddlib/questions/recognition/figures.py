@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 
 from ddlib.experiment.records import Record
 from ddlib.plots.marks import over_sets, strip
-from ddlib.plots.style import GRAY, LOOKS, Look, finish, legend_below, panels
+from ddlib.plots.style import GRAY, Look, finish, legend_below, panels
 from ddlib.questions.recognition.probes import VERSIONS
 from ddlib.questions.recognition.recognizers import LONG, MAIN
-from ddlib.questions.shared.figures import released_beside_ours
+from ddlib.questions.shared.figures import banded, diamonds, released_beside_ours
 
 # The bars of the released chart, digitized from its stored image: trajectory matching, BPTT,
 # distribution matching, gradient matching. `FILLED` is the order in which its code collects the
@@ -27,7 +27,7 @@ RELEASED_TEST = {  # stored outputs of the same notebook, in percent
     "ConvNet-Tiny": 68.37, "ConvNet": 80.91, "ResNet-18": 90.79, "ResNet-34": 92.76,
 }  # fmt: skip
 SOURCES = ("random", "dm", "dc", "dsa", "mtt", "bptt")
-NAMES = {method: LOOKS[method].label for method in SOURCES} | {"real": "real test images"}
+NAMES = {"real": "real test images"}
 
 NETWORKS = {
     "ConvNet-Tiny": Look("ConvNet-Tiny", "#56B4E9", "v"),
@@ -95,10 +95,7 @@ def beside_test(record: Record) -> Figure:
     released = {m: 100 * b - RELEASED_TEST["ConvNet"] for m, b in bars.items() if m in shown}
     figure, axis = _above(found, "kind", looks)
     rows = list(dict.fromkeys(found["method"]))
-    axis.plot(
-        [*released.values()], [rows.index(m) for m in released], "D", color="black",
-        mfc="none", ms=10, label="released, after 40 epochs",
-    )  # fmt: skip
+    diamonds(axis, released, rows, "released, after 40 epochs")
     axis.set_xlim(left=min(axis.get_xlim()[0], *released.values()) - 1)
     legend_below(figure)
     return finish(figure, [axis], record.profile)
@@ -144,8 +141,7 @@ def changes(record: Record) -> Figure:
     names = {v: v for v in VERSIONS if v != "start"} | {"set": "as it is"}
     table = pd.concat([table[table["version"] == version] for version in names])
     figure, (axis,) = panels(height=0.72 * len(names) + 1.4)
-    for row in range(1, len(names), 2):
-        axis.axhspan(row - 0.5, row + 0.5, color="#F3F3F3", zorder=0)
+    banded(axis, len(names))
     over_sets(axis, table, "accuracy", rows="version", names=names)
     axis.set_xlabel("images recognized, percent")
     legend_below(figure)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ddlib.experiment.cells import Label
 from ddlib.experiment.records import Record
@@ -29,6 +30,21 @@ def released_beside_ours(
     figure.suptitle(scales, fontsize=SMALL, color="#555555", x=0.01, ha="left")
     legend_below(figure)
     return closed(figure)
+
+
+def diamonds(axis: Axes, released: Mapping[str, float], rows: Sequence[str], label: str) -> Line2D:
+    """What was released for some methods, each in its row beside our points."""
+    (drawn,) = axis.plot(
+        [*released.values()], [rows.index(method) for method in released], "D", color="black",
+        mfc="none", ms=10, label=label,
+    )  # fmt: skip
+    return drawn
+
+
+def banded(axis: Axes, rows: int) -> None:
+    """Every other row on gray, where each holds several series."""
+    for row in range(1, rows, 2):
+        axis.axhspan(row - 0.5, row + 0.5, color="#F3F3F3", zorder=0)
 
 
 def beside_chance(

@@ -109,7 +109,7 @@ def _rows(
     """A row for each architecture, points in it sets; a line parts the groups."""
     names = architectures(record)
     figure, (axis,) = panels(height=0.55 * len(names) + 1.5)
-    strip(axis, table, value, rows="architecture", looks=looks, names={n: n for n in names})
+    strip(axis, table, value, rows="architecture", looks=looks)
     for row in _group_starts(record):
         axis.axhline(row - 0.5, color=GRAY, linewidth=0.8)
     axis.set_xlabel(label)
@@ -129,7 +129,7 @@ def what_costs(record: Record) -> Figure:
         for what, part in lost.items()
     ])  # fmt: skip
     figure, (axis,) = panels(height=1.7)
-    strip(axis, table, "lost", rows="changed", looks=THREE, names={})
+    strip(axis, table, "lost", rows="changed", looks=THREE)
     axis.axvline(0, color=GRAY, linewidth=1)
     axis.set_xlabel("percent of the room lost, mean of the distilled sets")
     return finish(figure, [axis], record.profile)
